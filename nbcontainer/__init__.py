@@ -1,0 +1,43 @@
+"""A container runtime inside a notebook: no daemon, no root, no Docker.
+
+Nothing is imported until it is used: the lab's init loads this package too, and must start in milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbcontainer.container.container import Container as Container
+    from nbcontainer.image.images import Image as Image
+    from nbcontainer.runtime import Lab as Lab
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Container": "nbcontainer.container.container",
+    "Image": "nbcontainer.image.images",
+    "Lab": "nbcontainer.runtime",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """`%load_ext nbcontainer`."""
+    from nbcontainer.magics import extension
+
+    extension.load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """`%unload_ext nbcontainer`."""
+    from nbcontainer.magics import extension
+
+    extension.unload(ipython)

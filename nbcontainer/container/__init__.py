@@ -1,0 +1,1 @@
+"""Containers: spec, set-up, life, logs, state."""

@@ -1,0 +1,46 @@
+"""Runs inside the lab: `--init`, a pid 1 for the container that reaps orphans and passes signals on, as tini does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+from nbcontainer.syscalls import process
+
+
+def fork_program() -> None:
+    """Fork; return in the child, which becomes the program. The parent stays as the container's pid 1.
+
+    It has joined everything the program has, keeps no descriptor but its standard ones, and ends with the
+    program's own exit code.
+    """
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        return
+    process.set_name("init")
+    process.close_from(3)
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        try:
+            os.kill(child, number)
+        except ProcessLookupError:
+            pass
+
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+        try:
+            signal.signal(number, forward)
+        except (OSError, ValueError):
+            continue
+    status = 0
+    while True:
+        try:
+            pid, ended = os.waitpid(-1, 0)
+        except ChildProcessError:
+            break
+        if pid == child:
+            status = ended
+            break
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(128 - code if code < 0 else code)

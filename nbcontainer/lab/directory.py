@@ -1,0 +1,92 @@
+"""A lab's directory, held by a lock that dies with its owner; and what dead labs left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbcontainer.errors import Conflict
+from nbcontainer.lab.home import Home
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+#: Marks the directory of a lab without a name: it may go when its owner has gone.
+_EPHEMERAL = "~"
+
+#: Directories this process holds: a POSIX lock never refuses the process that has it.
+_held: set[Path] = set()
+
+
+@dataclass
+class Claim:
+    """The hold on a lab's directory: an fcntl(2) record lock, which a forked child does not inherit."""
+
+    path: Path
+    fd: int
+
+    def release(self, remove: bool) -> None:
+        """Let go; with `remove`, of the files too."""
+        if remove:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.fd)
+        _held.discard(self.path)
+
+
+def claim(home: Home, name: str | None) -> Claim:
+    """Hold the directory of lab `name`, or a new one. Raises `Conflict` when another process holds it."""
+    path = home.labs / (name or _EPHEMERAL + secrets.token_hex(6))
+    path.mkdir(mode=0o711, exist_ok=name is not None)
+    fd = _try_lock(path)
+    if fd is None:
+        raise Conflict(f"Conflict. The lab {name} is in use by another kernel; end that one, or use another name")
+    return Claim(path, fd)
+
+
+def _try_lock(path: Path) -> int | None:
+    if path in _held:
+        return None
+    fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    _held.add(path)
+    return fd
+
+
+def dead(home: Home) -> list[Claim]:
+    """The directories of ephemeral labs whose owner is gone, held by us now so that nobody else removes them."""
+    found = []
+    for path in home.labs.iterdir():
+        if path.name.startswith(_EPHEMERAL):
+            try:
+                fd = _try_lock(path)
+            except OSError:
+                continue  # removed meanwhile
+            if fd is not None:
+                found.append(Claim(path, fd))
+    return found
+
+
+def alive(home: Home, instance: str) -> bool:
+    """Whether some process holds the lab with this directory name."""
+    path = home.labs / instance
+    if path in _held:
+        return True
+    if not path.is_dir():
+        return False
+    fd = _try_lock(path)
+    if fd is None:
+        return True
+    Claim(path, fd).release(remove=False)
+    return False
+
+
+def reachable(path: Path) -> bool:
+    """Whether anybody may pass through every directory down to `path`."""
+    return all(parent.stat().st_mode & 0o001 for parent in (path, *path.parents))

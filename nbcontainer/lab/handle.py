@@ -1,0 +1,372 @@
+"""The lab as the notebook's process holds it: start it, run things in it, end it."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, cast
+
+from nbcontainer import errors
+from nbcontainer.errors import InvalidArgument, LabError, LabGone, Unavailable
+from nbcontainer.lab import directory, files, host, idmap, inside, loop, sockets
+from nbcontainer.lab.home import Home, default_home
+from nbcontainer.lab.init import DESCRIPTORS, MESSAGE
+from nbcontainer.lab.interpreter import Interpreter
+from nbcontainer.lab.process import LOST, Process, exit_code_of
+
+T = TypeVar("T")
+PidNamespace = Literal["lab", "new"]
+
+#: What an ephemeral lab's ids, names and addresses are derived from unless told otherwise.
+SEED = "nbcontainer"
+#: Requests longer than this go in a memfd: one message holds no more.
+INLINE = MESSAGE - 4096
+#: Seconds a lab may take to come up before we say that it does not.
+PATIENCE = 20.0
+
+
+class Handle:
+    """A lab: the namespaces that play the part of the host, and this process's hold on them.
+
+    `Handle()` is ephemeral: what it made ends with it. `Handle("name")` is a lab whose directory stays.
+    Raises `Unavailable` where the machine forbids namespaces, `Conflict` when a named lab is in use.
+    """
+
+    #: Modules that init loads before it forks, so that no child has to.
+    preload: tuple[str, ...] = ()
+
+    def __init__(self, name: str | None = None, *, seed: str = SEED, home: Home | None = None) -> None:
+        if name is not None and not directory.NAME.fullmatch(name):
+            raise InvalidArgument(
+                f"Invalid lab name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, and at least two of them"
+            )
+        self.name = name
+        self.seed = seed if name is None else f"{seed}/{name}"
+        self.id = hashlib.sha256(self.seed.encode()).hexdigest()[:12]
+        self.home = home or default_home()
+        self.idmap = idmap.choose()
+        self.loop = loop.shared()
+        self.gone = False
+        self.closed = False
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._processes: dict[int, Process] = {}
+        self._next_key = 0
+        self._on_gone: list[Callable[[], object]] = []
+        self.home.make()
+        self._claim = directory.claim(self.home, name)
+        try:
+            self._start()
+        except BaseException:
+            self._claim.release(remove=name is None)
+            raise
+        self._at_exit = weakref.WeakMethod(self.close)
+        atexit.register(_close, self._at_exit)
+
+    @property
+    def directory(self) -> Path:
+        """What this lab keeps on disk: for an ephemeral lab, until it ends."""
+        return self._claim.path
+
+    @property
+    def instance(self) -> str:
+        """A name no other running lab has: that of its directory and of its cgroups."""
+        return self._claim.path.name
+
+    # -- start and end
+
+    def _start(self) -> None:
+        if os.geteuid() == 0 and not directory.reachable(self.home.path):
+            raise Unavailable(
+                f"{self.home.path} cannot be reached by the lab's ids: give its parents the x permission for others, "
+                "or set NBCONTAINER_HOME to a directory that has it"
+            )
+        control, control_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        events, events_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        owner = os.pidfd_open(os.getpid())
+        control.settimeout(PATIENCE)
+        passed = [control_inside.fileno(), events_inside.fileno(), owner]
+        interpreter = Interpreter.current()
+        starter = interpreter.start(f"from nbcontainer.lab.init import main; main({', '.join(map(str, passed))})", passed)
+        for end in (control_inside, events_inside):
+            end.close()
+        os.close(owner)
+        try:
+            self.pid = self._bring_up(control, starter, interpreter)
+        except BaseException as error:
+            control.close()
+            events.close()
+            starter.kill()
+            said = starter.communicate()[1].decode(errors="replace").strip().splitlines()
+            if isinstance(error, TimeoutError | ConnectionError):
+                raise LabError(f"the lab did not start: {said[-1] if said else error}") from None
+            raise
+        starter.communicate()
+        self.pidfd = os.pidfd_open(self.pid)
+        control.settimeout(None)
+        self._control, self._events = control, events
+        self._events.setblocking(False)
+        self.loop.soon(self.loop.asyncio.add_reader, self._events.fileno(), self._read_events)
+
+    def _bring_up(self, control: socket.socket, starter: subprocess.Popen[bytes], interpreter: Interpreter) -> int:
+        """Walk the starter through unsharing, ids and furnishing; pid 1's pid on the machine."""
+        attach, path = interpreter.attachments(host.ATTACHED)
+        config = {
+            "single": self.idmap.single,
+            "hostname": self.name or "lab",
+            "path": path,
+            "preload": ["nbcontainer.lab.inside", *self.preload],
+        }
+        try:
+            socket.send_fds(control, [json.dumps(config).encode()], attach)
+        finally:
+            for fd in attach:
+                os.close(fd)
+        if not control.recv(MESSAGE):
+            said = starter.communicate()[1].decode(errors="replace").strip().splitlines()
+            raise Unavailable(
+                f"this machine does not let us make namespaces ({said[-1] if said else 'no reason given'}); "
+                "`%lab doctor` says what would"
+            )
+        try:
+            idmap.write(starter.pid, self.idmap)
+        except (OSError, LabError):
+            if self.idmap.single:
+                raise
+            # The wide map was refused (a root with few ids of its own, newuidmap without its privilege).
+            self.idmap = idmap.single()
+            idmap.write(starter.pid, self.idmap)
+        control.send(b"y")
+        pid = 0
+        while True:
+            message = control.recv(MESSAGE)
+            if not message:
+                raise ConnectionError("its init ended")
+            said_by = json.loads(message)
+            if "pid" in said_by:
+                pid = int(said_by["pid"])
+            elif "failed" in said_by:
+                raise LabError(f"the lab could not be furnished: {said_by['failed']['message']}")
+            elif "ready" in said_by:
+                return pid
+
+    def close(self) -> None:
+        """End the lab: every process, mount and interface of it, and, when it is ephemeral, its files."""
+        if self.closed or self._owner != os.getpid():
+            return
+        self.closed = True
+        atexit.unregister(_close)
+        if not self.gone and self.name is None and not self.idmap.single:
+            # Files of ids that only the lab has can only be removed from inside.
+            try:
+                self.call(files.end_all_and_remove, str(self.directory))
+            except errors.NbcontainerError:
+                pass  # the next lab removes what is left
+        self._end()
+        self._claim.release(remove=self.name is None)
+
+    def _end(self) -> None:
+        self.loop.do(self._forget_events)
+        self._control.close()
+        try:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        try:
+            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        except ChildProcessError:
+            pass
+        os.close(self.pidfd)
+        self._lose_all()
+
+    def _forget_events(self) -> None:
+        if self._events.fileno() >= 0:
+            self.loop.asyncio.remove_reader(self._events.fileno())
+            self._events.close()
+
+    def _lose_all(self) -> None:
+        self.gone = True
+        for key in list(self._processes):
+            self._processes.pop(key).finish(LOST)
+
+    def on_gone(self, callback: Callable[[], object]) -> None:
+        """Call `callback()` on the loop's thread if init ends without being asked to."""
+        self._on_gone.append(callback)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- what init reports
+
+    def _read_events(self) -> None:
+        while True:
+            try:
+                message = self._events.recv(MESSAGE)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = b""
+            if not message:
+                self._forget_events()
+                self._lose_all()
+                for callback in self._on_gone:
+                    callback()
+                return
+            event = json.loads(message)
+            ended = self._processes.pop(event["key"], None)
+            if ended is not None:
+                ended.finish(exit_code_of(event["status"]))
+
+    # -- run things in it
+
+    def spawn(
+        self,
+        target: Callable[..., object],
+        *args: Any,
+        fds: Sequence[int] = (),
+        pidns: PidNamespace | int = "lab",
+        cgroup: int | None = None,
+    ) -> Process:
+        """Run `target(*args, fds=[…])` in a new process of the lab, forked from init.
+
+        `target` is a module-level function; `args` are JSON values. `pidns` is `"lab"`, `"new"`, or a pidfd whose
+        pid namespace to join. `cgroup` is a descriptor of a cgroup v2 directory to be born in. The process has its
+        own session and none of init's descriptors. Raises `LabGone` or `OSError`.
+        """
+        passed = [fd for fd in (cgroup, pidns if isinstance(pidns, int) else None) if fd is not None]
+        request = {
+            "target": f"{target.__module__}:{target.__qualname__}",
+            "args": args,
+            "pidns": "join" if isinstance(pidns, int) else pidns,
+            "cgroup": cgroup is not None,
+            "large": False,
+        }
+        return self._request(request, [*passed, *fds])
+
+    def _request(self, request: dict[str, Any], fds: list[int]) -> Process:
+        if self._owner != os.getpid():
+            raise LabError("this lab belongs to the process that started it; make a Lab() in this one")
+        process = Process()
+        with self._lock:
+            if self.gone:
+                raise LabGone("the lab has ended: its init is gone; the next command starts a new one")
+            self._next_key += 1
+            key = self._next_key
+            self._processes[key] = process
+            request["key"] = key
+            encoded = json.dumps(request).encode()
+            large = -1
+            try:
+                if len(encoded) > INLINE:
+                    large = _memfd(encoded)
+                    encoded, fds = b'{"large": true}', [large, *fds]
+                socket.send_fds(self._control, [encoded], fds)
+                reply, pidfds = self._reply(key)
+            except OSError as error:
+                self._processes.pop(key, None)
+                raise LabGone(f"the lab has ended ({error.strerror}); the next command starts a new one") from None
+            finally:
+                if large >= 0:
+                    os.close(large)
+        if "error" in reply:
+            self._processes.pop(key, None)
+            raise revive(reply["error"])
+        process.pid, process.pidfd = reply["pid"], pidfds[0]
+        return process
+
+    def _reply(self, key: int) -> tuple[dict[str, Any], list[int]]:
+        while True:
+            message, fds, _, _ = socket.recv_fds(self._control, MESSAGE, DESCRIPTORS)
+            if not message:
+                raise ConnectionResetError(104, "its init is gone")
+            reply = json.loads(message)
+            if reply["key"] == key:
+                return reply, list(fds)
+            # The answer to a request that Ctrl-C cut short: nobody waits for that process any more.
+            for fd in fds:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+                os.close(fd)
+
+    def call(self, target: Callable[..., T], *args: Any, fds: Sequence[int] = ()) -> T:
+        """What `target(*args)` returns when it runs in a new process of the lab.
+
+        `args` and the result are JSON values. With `fds` the target is called with `fds=[…]`; one that returns
+        `inside.Descriptors(value, fds)` gives `(value, fds)` here. Our own exceptions and `OSError` come back as
+        themselves, anything else as `LabError`. Ctrl-C ends the process.
+        """
+        ours, theirs = socket.socketpair()
+        name = f"{target.__module__}:{target.__qualname__}"
+        with ours:
+            try:
+                process = self.spawn(inside.answer, name, list(args), bool(fds), fds=[theirs.fileno(), *fds])
+            finally:
+                theirs.close()
+            try:
+                reply, back = _receive(ours)
+            except BaseException:
+                process.kill()
+                raise
+        if reply is None:
+            code = process.wait()
+            raise LabGone("the lab has ended") if self.gone else LabError(f"{name} ended with {code} inside the lab")
+        if "error" in reply:
+            raise revive(reply["error"])
+        return cast(T, (reply["result"], back) if back else reply["result"])
+
+    def netlink(self) -> socket.socket:
+        """A NETLINK_ROUTE socket of the lab's network namespace: this process may do everything with it."""
+        _, fds = cast("tuple[None, list[int]]", self.call(sockets.netlink))
+        return socket.socket(fileno=fds[0])
+
+
+def _receive(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    head, fds, _, _ = socket.recv_fds(sock, 8, DESCRIPTORS)
+    if len(head) < 8:
+        return None, []
+    data = bytearray()
+    wanted = int.from_bytes(head, "big")
+    while len(data) < wanted:
+        part = sock.recv(min(1 << 20, wanted - len(data)))
+        if not part:
+            return None, []
+        data += part
+    return json.loads(data), list(fds)
+
+
+def _memfd(data: bytes) -> int:
+    fd = os.memfd_create("request", os.MFD_CLOEXEC)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    return fd
+
+
+def _close(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    close = method()
+    if close is not None:
+        close()
+
+
+def revive(error: dict[str, Any]) -> Exception:
+    """The exception that `inside.describe` put into JSON."""
+    if error["kind"] == "OSError":
+        return OSError(error["errno"], os.strerror(error["errno"]), error["filename"])
+    found = getattr(errors, error["kind"], None)
+    if isinstance(found, type) and issubclass(found, errors.NbcontainerError):
+        return found(error["message"])
+    return LabError(f"{error['kind']}: {error['message']}")

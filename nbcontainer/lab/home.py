@@ -1,0 +1,49 @@
+"""Where nbcontainer keeps its files: images (shared by all of a user's kernels) and one directory a lab."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbcontainer.errors import Unavailable
+
+
+@dataclass(frozen=True)
+class Home:
+    """The directory below which everything is kept."""
+
+    path: Path
+
+    @property
+    def images(self) -> Path:
+        """The content-addressed store of images."""
+        return self.path / "images"
+
+    @property
+    def labs(self) -> Path:
+        """One directory a lab: its lock, its containers, its volumes."""
+        return self.path / "labs"
+
+    def make(self) -> None:
+        """Make the directories. Raises `Unavailable` where they cannot be."""
+        # A lab made by root runs as ids that own nothing here and must still pass through.
+        mode = 0o711 if os.geteuid() == 0 else 0o700
+        try:
+            for directory in (self.path, self.images, self.labs):
+                directory.mkdir(mode=mode, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"cannot make {error.filename}: {error.strerror}; set NBCONTAINER_HOME to a directory you can write"
+            ) from None
+
+
+def default_home() -> Home:
+    """`$NBCONTAINER_HOME`; else /var/lib/nbcontainer for root; else `$XDG_DATA_HOME`/nbcontainer."""
+    named = os.environ.get("NBCONTAINER_HOME")
+    if named:
+        return Home(Path(named).absolute())
+    if os.geteuid() == 0:
+        return Home(Path("/var/lib/nbcontainer"))
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Home(Path(data).absolute() / "nbcontainer")

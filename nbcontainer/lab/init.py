@@ -1,0 +1,214 @@
+"""Runs inside the lab: pid 1 of its pid namespace, which is also the spawner.
+
+Started by `nbcontainer.lab.handle` as `python -I -S`, standard library only, single-threaded for life: so forking
+here is cheap and safe, where forking a notebook's kernel is neither. It answers one kind of request, "run this
+function in a new process", and reports every exit. When its owner's process ends, however it ends, it ends too,
+and the kernel then ends everything in the lab (pid_namespaces(7), "The namespace init process").
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+from nbcontainer.lab import host, inside
+from nbcontainer.syscalls import namespaces, process
+from nbcontainer.syscalls.namespaces import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    CLONE_PARENT,
+)
+
+#: The largest request or report: one SOCK_SEQPACKET message.
+MESSAGE = 1 << 17
+DESCRIPTORS = 64
+
+
+def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
+    """Make the namespaces, wait to be given ids, and leave pid 1 running as our parent's child."""
+    control = socket.socket(fileno=control_fd)
+    message, attach, _, _ = socket.recv_fds(control, MESSAGE, DESCRIPTORS)
+    if not message:
+        os._exit(0)
+    config = json.loads(message)
+    namespaces.unshare(
+        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+    )
+    control.send(b'{"unshared": true}')
+    if not control.recv(1):
+        os._exit(0)
+    if not config["single"]:
+        os.setgroups([])
+    os.setgid(0)
+    os.setuid(0)
+    # CLONE_PARENT: pid 1 becomes our parent's own child, so nothing of us needs to stay to wait for it.
+    pid = namespaces.fork(CLONE_PARENT)
+    if pid:
+        control.send(json.dumps({"pid": pid}).encode())
+        os._exit(0)
+    try:
+        os.dup2(0, 2)  # the starter's stderr pipe closes with it
+        # setuid(2) has made us undumpable, and so unreadable to everything below: proc(5), /proc/PID/.
+        process.set_name("nbcontainer")
+        host.furnish(config["hostname"], attach)
+        for fd in attach:
+            os.close(fd)
+        sys.path[:] = config["path"]
+        for module in config["preload"]:
+            importlib.import_module(module)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+    except BaseException as error:
+        control.send(json.dumps({"failed": inside.describe(error)}).encode())
+        os._exit(1)
+    Init(control, socket.socket(fileno=events_fd), owner_fd).serve()
+
+
+class Init:
+    """The serving loop. `control` carries requests and replies, `events` the exits, `owner` is a pidfd."""
+
+    def __init__(self, control: socket.socket, events: socket.socket, owner: int) -> None:
+        self.control = control
+        self.events = events
+        self.owner = owner
+        self.keys: dict[int, int] = {}
+        self.backlog: list[bytes] = []
+        self.wake_read, self.wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def serve(self) -> NoReturn:
+        """Answer until the owner is gone."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.wake_write)
+        # A full event socket must not stop the loop: only the loop notices that the owner has died.
+        self.events.setblocking(False)
+        poll = select.poll()
+        for fd in (self.control.fileno(), self.owner, self.wake_read):
+            poll.register(fd, select.POLLIN)
+        poll.register(self.events.fileno(), 0)
+        self.control.send(b'{"ready": true}')
+        while True:
+            for fd, _ in poll.poll():
+                if fd == self.owner:
+                    os._exit(0)
+                elif fd == self.control.fileno():
+                    self.answer()
+                elif fd == self.wake_read:
+                    os.read(self.wake_read, 4096)
+                    self.reap()
+            self.flush()
+            poll.modify(self.events.fileno(), select.POLLOUT if self.backlog else 0)
+
+    def answer(self) -> None:
+        """Serve one request."""
+        message, fds, _, _ = socket.recv_fds(self.control, MESSAGE, DESCRIPTORS)
+        if not message:
+            os._exit(0)
+        request = json.loads(message)
+        if request["large"]:
+            with os.fdopen(fds.pop(0), "rb") as file:
+                file.seek(0)
+                request = json.load(file)
+        pidfds = []
+        try:
+            pid = self.spawn(request, fds)
+            self.keys[pid] = request["key"]
+            pidfds = [os.pidfd_open(pid)]
+            reply: dict[str, Any] = {"key": request["key"], "pid": pid}
+        except BaseException as error:
+            reply = {"key": request["key"], "error": inside.describe(error)}
+        socket.send_fds(self.control, [json.dumps(reply).encode()], pidfds)
+        for fd in (*fds, *pidfds):
+            os.close(fd)
+
+    def spawn(self, request: dict[str, Any], fds: list[int]) -> int:
+        """Fork the process a request asks for; its pid here."""
+        module = request["target"].partition(":")[0]
+        if module.startswith("nbcontainer."):
+            importlib.import_module(module)
+        rest = list(fds)
+        cgroup = rest.pop(0) if request["cgroup"] else None
+        if request["pidns"] == "join":
+            return self.spawn_joined(request, rest.pop(0), cgroup, rest)
+        pid = namespaces.fork(CLONE_NEWPID if request["pidns"] == "new" else 0, cgroup)
+        if pid == 0:
+            self.child(request, rest)
+        return pid
+
+    def spawn_joined(self, request: dict[str, Any], target: int, cgroup: int | None, fds: list[int]) -> int:
+        """As `spawn`, in the pid namespace of the process behind the pidfd `target`.
+
+        setns(2) moves only children into a pid namespace: a short-lived process joins and forks ours with
+        CLONE_PARENT, which makes it our child all the same.
+        """
+        read, write = os.pipe2(os.O_CLOEXEC)
+        stage = namespaces.fork()
+        if stage == 0:
+            try:
+                namespaces.setns(target, CLONE_NEWPID)
+                pid = namespaces.fork(CLONE_PARENT, cgroup)
+                if pid == 0:
+                    self.child(request, fds)
+                os.write(write, json.dumps({"pid": pid}).encode())
+            except BaseException as error:
+                os.write(write, json.dumps({"error": inside.describe(error)}).encode())
+            os._exit(0)
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            said = json.loads(pipe.read())
+        if "error" in said:
+            raise OSError(said["error"].get("errno"), said["error"]["message"])
+        return int(said["pid"])
+
+    def child(self, request: dict[str, Any], fds: list[int]) -> NoReturn:
+        """In the new process: forget what is init's, run the target."""
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            for fd in (self.control.detach(), self.events.detach(), self.owner, self.wake_read, self.wake_write):
+                os.close(fd)
+            inside.resolve(request["target"])(*request["args"], fds=fds)
+            status = 0
+        except BaseException:
+            # Nobody reads our stderr; a target that can fail reports it over its own descriptors.
+            pass
+        finally:
+            os._exit(status)
+
+    def reap(self) -> None:
+        """Report every child that has ended; orphans of the lab are reaped without a word."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            key = self.keys.pop(pid, None)
+            if key is not None:
+                self.backlog.append(json.dumps({"key": key, "status": status}).encode())
+
+    def flush(self) -> None:
+        """Send what there is to report, as far as the socket takes it."""
+        while self.backlog:
+            try:
+                self.events.send(self.backlog[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                os._exit(0)
+            del self.backlog[0]

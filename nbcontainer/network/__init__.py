@@ -1,0 +1,1 @@
+"""Links, bridges, addresses and the netlink that makes them."""

@@ -1,0 +1,67 @@
+"""Namespaces: clone(2), unshare(2), setns(2)."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import struct
+
+from nbcontainer.syscalls.libc import check, libc, syscall
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+CLONE_PARENT = 0x00008000
+CLONE_INTO_CGROUP = 0x200000000
+
+#: /proc/PID/ns/NAME and the flag that makes or joins one, in the order `lsns` knows them.
+FLAGS = {
+    "cgroup": CLONE_NEWCGROUP,
+    "ipc": CLONE_NEWIPC,
+    "mnt": CLONE_NEWNS,
+    "net": CLONE_NEWNET,
+    "pid": CLONE_NEWPID,
+    "user": CLONE_NEWUSER,
+    "uts": CLONE_NEWUTS,
+}
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    check(libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def setns(fd: int, flags: int) -> None:
+    """setns(2). With a pidfd, `flags` names every namespace of that process to join (Linux 5.8)."""
+    check(libc.setns(ctypes.c_int(fd), ctypes.c_int(flags)), "setns")
+
+
+def fork(flags: int = 0, cgroup: int | None = None) -> int:
+    """fork(2) with clone(2)'s namespace flags: the child's pid, or 0 in the child.
+
+    Only for a single-threaded process: Python's own fork hooks do not run. With `cgroup`, a descriptor of a
+    cgroup v2 directory, the child is born in that group (clone3(2), CLONE_INTO_CGROUP).
+    """
+    if cgroup is None:
+        zero = ctypes.c_long(0)
+        return syscall("clone", ctypes.c_ulong(flags | signal.SIGCHLD), zero, zero, zero, zero)
+    # A child made with CLONE_PARENT inherits the exit signal, and clone3 wants none given then.
+    exit_signal = 0 if flags & CLONE_PARENT else int(signal.SIGCHLD)
+    args = struct.pack("11Q", flags | CLONE_INTO_CGROUP, 0, 0, 0, exit_signal, 0, 0, 0, 0, 0, cgroup)
+    return syscall("clone3", args, ctypes.c_size_t(len(args)))
+
+
+def sethostname(name: str) -> None:
+    """sethostname(2)."""
+    raw = name.encode()
+    check(libc.sethostname(raw, ctypes.c_size_t(len(raw))), "sethostname")
+
+
+def setdomainname(name: str) -> None:
+    """setdomainname(2)."""
+    raw = name.encode()
+    check(libc.setdomainname(raw, ctypes.c_size_t(len(raw))), "setdomainname")

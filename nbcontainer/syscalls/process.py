@@ -1,0 +1,48 @@
+"""What a process may say about itself: prctl(2), close_range(2)."""
+
+from __future__ import annotations
+
+import ctypes
+
+from nbcontainer.syscalls.libc import check, libc, syscall
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
+PR_SET_NAME = 15
+PR_SET_SECCOMP = 22
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_IS_SET = 1
+PR_CAP_AMBIENT_RAISE = 2
+PR_CAP_AMBIENT_LOWER = 3
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+CLOSE_RANGE_CLOEXEC = 4
+
+
+def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
+    """prctl(2)."""
+    return check(
+        libc.prctl(ctypes.c_int(option), ctypes.c_ulong(a), ctypes.c_ulong(b), ctypes.c_ulong(c), ctypes.c_ulong(d)),
+        f"prctl({option})",
+    )
+
+
+def set_name(name: str) -> None:
+    """PR_SET_NAME: what `ps` and `top` show, 15 bytes of it."""
+    buffer = ctypes.create_string_buffer(name.encode()[:15])
+    check(libc.prctl(ctypes.c_int(PR_SET_NAME), buffer, 0, 0, 0), "prctl(PR_SET_NAME)")
+
+
+def close_on_exec_from(first: int) -> None:
+    """close_range(2): every descriptor from `first` on closes when the next program starts (Linux 5.11)."""
+    syscall("close_range", ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), ctypes.c_uint(CLOSE_RANGE_CLOEXEC))
+
+
+def close_from(first: int) -> None:
+    """close_range(2): closes every descriptor from `first` on."""
+    syscall("close_range", ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), ctypes.c_uint(0))
