@@ -67,7 +67,7 @@ def _copy_layer(source: str, target: str) -> None:
         if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
             _remove(path)
         elif entry.is_dir(follow_symlinks=False):
-            if os.path.lexists(path) and (not _is_directory(path) or _opaque(entry.path)):
+            if os.path.lexists(path) and (not _is_directory(path) or opaque(entry.path)):
                 _remove(path)
             _copy_layer(entry.path, path)
             _copy_metadata(entry.path, path, info)
@@ -97,7 +97,7 @@ def _is_directory(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
 
 
-def _opaque(path: str) -> bool:
+def opaque(path: str) -> bool:
     try:
         return os.getxattr(path, "user.overlay.opaque") == b"y"
     except OSError:

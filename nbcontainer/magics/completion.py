@@ -67,11 +67,7 @@ def _options(command: Command, word: str, live: Live) -> list[str]:
 
 
 def _values(option: Option, live: Live) -> list[str]:
-    names = _live(option.completes, live)
-    if option.long == "network":
-        # The one option whose value may be a word or somebody's name.
-        names = [f"container:{name}" for name in names]
-    return [*option.choices, *names]
+    return [*option.choices, *_live(option.completes, live)]
 
 
 def _argument(command: Command, place: int, live: Live) -> list[str]:
@@ -84,7 +80,9 @@ def _argument(command: Command, place: int, live: Live) -> list[str]:
 
 
 def _live(what: str, live: Live) -> list[str]:
-    return list(live[what]()) if what in live else []
+    # "container:" is a container's name behind that word, as --network takes it.
+    key, colon, _ = what.partition(":")
+    return [f"{what}{name}" if colon else name for name in live[key]()] if key in live else []
 
 
 def _starting(word: str, candidates: Iterable[str]) -> list[str]:

@@ -213,11 +213,18 @@ class _Expression:
                 raise InvalidArgument(
                     f'template parsing error: function "{name}" not defined; there are {", ".join(sorted(FUNCTIONS))}'
                 )
-            arguments = []
+            arguments: list[_Operand] = []
             while self.tokens and self.tokens[0][1] not in ("|", ")"):
                 arguments.append(self._operand())
             return _CallTo(name, tuple(arguments))
-        return self._operand()
+        operand = self._operand()
+        if not self.tokens or self.tokens[0][1] in ("|", ")"):
+            return operand
+        # A method with arguments: {{.Label "key"}}.
+        arguments = [operand]
+        while self.tokens and self.tokens[0][1] not in ("|", ")"):
+            arguments.append(self._operand())
+        return _CallTo("call", tuple(arguments))
 
     def _operand(self) -> _Operand:
         if not self.tokens:
@@ -290,8 +297,7 @@ def _evaluate(operand: _Operand, dot: Any, names: Mapping[str, Any], piped: tupl
     found = names[operand.base] if operand.base else dot
     for field in operand.fields:
         found = _field(found, field)
-    # Docker's rows have one method that takes an argument: {{.Label "key"}}.
-    return found(*piped) if callable(found) else found
+    return found
 
 
 def _field(value: Any, name: str) -> Any:
@@ -317,7 +323,14 @@ def _join(values: Sequence[Any], separator: str) -> str:
     return separator.join(map(go_text, values))
 
 
+def _call(method: Any, *arguments: Any) -> Any:
+    if not callable(method):
+        raise InvalidArgument(f"template: {go_text(method)} takes no arguments")
+    return method(*arguments)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "call": _call,
     "json": go_json,
     "index": _index,
     "len": len,

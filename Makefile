@@ -1,0 +1,58 @@
+# Everything is made from here: `make lab` opens the tour, `make tour` prints it, `make test` tests it all.
+.DELETE_ON_ERROR:
+.PHONY: help setup lab tour test check bench clean
+
+PYTHON := .venv/bin/python
+PINS := pyproject.toml constraints.txt setup/venv.sh
+LISTS := setup/packages.txt setup/system.sh
+TEST_LISTS := $(LISTS) setup/packages-test.txt
+
+help:
+	@echo "make setup   .venv with nbcontainer, and the busybox image"
+	@echo "make lab     JupyterLab on notebooks/00-tour.ipynb"
+	@echo "make tour    the same notebook without a browser: its outputs, as text"
+	@echo "make test    ruff, mypy, pytest and the notebooks; as root also as ordinary users"
+	@echo "make bench   speed and size, beside Docker and runc"
+	@echo "make clean   remove .venv"
+
+setup: .venv/setup
+
+.venv/system: $(LISTS)
+	@setup/system.sh setup/packages.txt
+	@mkdir -p .venv && touch $@
+
+.venv/setup: $(PINS) .venv/system
+	@setup/venv.sh .venv
+	@$(PYTHON) -m nbcontainer image bootstrap busybox
+	@touch $@
+
+.venv/notebook: .venv/setup
+	@setup/venv.sh .venv notebook
+	@touch $@
+
+.venv/test-system: $(TEST_LISTS)
+	@setup/system.sh setup/packages.txt setup/packages-test.txt
+	@mkdir -p .venv && touch $@
+
+.venv/test: .venv/test-system .venv/setup
+	@setup/venv.sh .venv test
+	@touch $@
+
+lab: .venv/notebook
+	.venv/bin/jupyter lab notebooks/00-tour.ipynb
+
+tour: .venv/notebook
+	@$(PYTHON) tools/tour.py notebooks/00-tour.ipynb
+
+check: .venv/test
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+test: check
+	setup/suite.sh
+
+bench: .venv/test
+	$(PYTHON) benchmarks/run.py
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,550 @@
+"""A container: its life from created to removed, its processes, its output."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbcontainer.container import enter, health, launch, look, restart, setup
+from nbcontainer.container.logs import STDERR, STDOUT, Log, Record
+from nbcontainer.container.options import ExecOptions, RunOptions, UpdateOptions, parse_signal
+from nbcontainer.container.state import State, now
+from nbcontainer.container.stdio import Stdio, Watcher
+from nbcontainer.container.trace import Step, steps
+from nbcontainer.errors import Conflict, LabGone, NbcontainerError, StartFailed
+from nbcontainer.image.images import Image
+from nbcontainer.lab.process import Process
+
+if TYPE_CHECKING:
+    from nbcontainer.cgroup.cgroups import Group
+    from nbcontainer.container.containers import Containers
+    from nbcontainer.network.endpoint import Endpoint
+
+#: A sink of bytes, such as `sys.stdout.buffer.write`.
+Sink = Callable[[bytes], object]
+#: The largest message of a set-up process.
+MESSAGE = 1 << 17
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """What a command run by `exec` gave."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Container:
+    """One container of a lab. Made by `lab.containers.create` or `.run`."""
+
+    def __init__(
+        self,
+        owner: Containers,
+        container_id: str,
+        name: str,
+        image: Image,
+        options: RunOptions,
+        spec: dict[str, Any],
+        created: str,
+    ) -> None:
+        self.owner = owner
+        self.lab = owner.lab
+        self.id = container_id
+        self.name = name
+        self.image = image
+        self.options = options
+        self.spec = spec
+        self.created = created
+        self.state = State()
+        self.trace: tuple[Step, ...] = ()
+        #: Its overlays as `nbcontainer.container.rootfs` mounts them: prefix, lowers, upper, work.
+        self.overlays: list[dict[str, Any]] = []
+        #: The names of the volumes it has mounted.
+        self.volumes: list[str] = []
+        #: Bind sources that are the machine's own files, by index in the spec's mounts.
+        self.bind_sources: dict[str, str] = {}
+        #: The texts of its /etc/hosts, /etc/hostname and /etc/resolv.conf while it runs.
+        self.etc: dict[str, str] = {}
+        self.cgroup: Group | None = None
+        self.endpoint: Endpoint | None = None
+        self.process: Process | None = None
+        self.stdio: Stdio | None = None
+        self.log = Log(self.directory / "log" / "container.log")
+        #: The output has been shown where the container ran.
+        self.attached = False
+        self.lock = threading.RLock()
+        self._stopped = threading.Event()
+        self._stopped.set()
+        self._last_output: list[Record] | None = None
+        self._execs: dict[str, Process] = {}
+        self._health = health.Monitor(self)
+        self._restart = restart.Policy(self)
+
+    # -- what it is
+
+    @property
+    def short_id(self) -> str:
+        """The first 12 digits of the id."""
+        return self.id[:12]
+
+    @property
+    def directory(self) -> Path:
+        """What it keeps on disk: upper and work directories, its spec, its log."""
+        return self.owner.directory / self.id
+
+    @property
+    def status(self) -> str:
+        """created, running, paused, restarting, exited or removing."""
+        return self.state.status
+
+    @property
+    def exit_code(self) -> int:
+        """What it ended with; 0 while it has not."""
+        return self.state.exit_code
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The image's labels and its own."""
+        return {**(self.image.config.get("Labels") or {}), **self.options.label}
+
+    @property
+    def root(self) -> str:
+        """The writable layer on disk: the upper directory of "/"."""
+        return str(self.directory / "upper" / "0")
+
+    def __repr__(self) -> str:
+        return f"<Container {self.name} {self.short_id} {self.status}>"
+
+    # -- life
+
+    def start(self, watch: bool = False) -> Watcher | None:
+        """Run it, again if it has ended. Raises `StartFailed`, `Conflict`.
+
+        With `watch`, a watcher that sees its output from the first byte on.
+        """
+        with self.lock:
+            if self.state.running:
+                return None
+            if self.state.status == "removing":
+                raise Conflict(f"container {self.name} is marked for removal and cannot be started")
+            self.state.stopped_by_user = False
+            return self._start(watch)
+
+    def _start(self, watch: bool) -> Watcher | None:
+        owner = self.owner
+        self.stdio = Stdio(self.lab.loop, self.log)
+        watcher = self.stdio.watch_unserved() if watch else None
+        try:
+            with launch.Launch(self) as prepared:
+                self._stopped.clear()
+                self.process = self.lab.spawn(
+                    setup.main, prepared.request, fds=prepared.fds, pidns=prepared.pidns, cgroup=prepared.clone
+                )
+                prepared.close_theirs()
+                self._await_start(prepared.sync)
+        except BaseException as error:
+            self._start_failed(error)
+            raise
+        self.state.status = "running"
+        self.state.pid = self.process.pid
+        self.state.started_at = now()
+        self.state.error = ""
+        self.state.oom_killed = False
+        self.state.exit_code = 0
+        self.stdio.serve()
+        self._save()
+        owner.event("start", self)
+        self.process.on_exit(self._exited)
+        self._health.start()
+        return watcher
+
+    def _await_start(self, sync: socket.socket) -> None:
+        """Read what the set-up process says until its socket closes: then the program runs."""
+        assert self.stdio is not None
+        while True:
+            message, fds, _, _ = socket.recv_fds(sync, MESSAGE, 1)
+            if not message:
+                if not self.trace and self.process is not None and self.lab.gone:
+                    raise LabGone("the lab ended while the container was starting; the next command starts a new one")
+                return
+            said = json.loads(message)
+            if "terminal" in said:
+                self.stdio.use_terminal(fds[0])
+            elif "trace" in said:
+                self.trace = steps([tuple(note) for note in said["trace"]])
+            elif "error" in said:
+                raise start_failed(said["error"], self.spec["process"]["args"][0])
+
+    def _start_failed(self, error: BaseException) -> None:
+        if self.stdio is not None:
+            self.stdio.discard()
+        if self.process is not None:
+            self.process.kill()
+            try:
+                self.process.wait(5)
+            except TimeoutError:
+                pass
+        self.state.status = "created" if self.state.started_at.startswith("0001") else "exited"
+        self.state.error = str(error)
+        self.state.exit_code = getattr(error, "exit_code", 128)
+        self.process = None
+        launch.release(self)
+        self._stopped.set()
+
+    def _exited(self, exit_code: int) -> None:
+        """The loop's thread: its pid 1 has ended, and with it all its processes."""
+        self._health.stop()
+        state = self.state
+        if self.cgroup is not None:
+            state.oom_killed = self.cgroup.oom_kills() > 0
+        state.exit_code = exit_code
+        state.status = "exited"
+        state.pid = 0
+        state.finished_at = now()
+        self.process = None
+        launch.release(self)
+        self._save()
+        self.owner.event("die", self, exitCode=str(exit_code))
+        if state.oom_killed:
+            self.owner.event("oom", self)
+        restarting = self._restart.ended()
+        self._stopped.set()
+        if self.options.rm and not restarting and not self.attached:
+            self.lab.loop.asyncio.run_in_executor(None, self._remove_quietly)
+
+    def _remove_quietly(self) -> None:
+        try:
+            self.remove(volumes=True)
+        except NbcontainerError:
+            pass
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended. Raises `TimeoutError` after `timeout` seconds."""
+        if not self._stopped.wait(timeout):
+            raise TimeoutError(f"container {self.name} is still running")
+        return self.state.exit_code
+
+    def kill(self, signal_: str | int = "KILL") -> None:
+        """Send a signal to its pid 1. Raises `Conflict` when it is not running."""
+        number = parse_signal(signal_)
+        process = self._running_process(f"cannot kill container: {self.name}: ")
+        if self.state.status == "paused" and number == signal.SIGKILL:
+            self.unpause()
+        process.kill(number)
+        self.owner.event("kill", self, signal=str(number))
+
+    def stop(self, timeout: float | None = None, signal_: str | None = None) -> None:
+        """The stop signal, and after `timeout` seconds (10, or as `--stop-timeout` says) SIGKILL."""
+        self.state.stopped_by_user = True
+        self._restart.cancel()
+        if not self.state.running:
+            return
+        if self.state.status == "paused":
+            self.unpause()
+        patience = timeout if timeout is not None else self.options.stop_timeout
+        number = parse_signal(signal_ or self.options.stop_signal or self.image.config.get("StopSignal") or "TERM")
+        process = self.process
+        if process is not None:
+            process.kill(number)
+            try:
+                self.wait(10.0 if patience is None else None if patience < 0 else patience)
+            except TimeoutError:
+                process.kill(signal.SIGKILL)
+                self.wait()
+        self.owner.event("stop", self)
+
+    def restart(self, timeout: float | None = None) -> None:
+        """`stop`, then `start`."""
+        self.stop(timeout)
+        self.start()
+        self.owner.event("restart", self)
+
+    def pause(self) -> None:
+        """Freeze every process of it. Raises `Unavailable` where no cgroup can."""
+        with self.lock:
+            self._running_process("")
+            if self.state.status == "paused":
+                raise Conflict(f"Container {self.name} is already paused")
+            assert self.cgroup is not None
+            self.cgroup.freeze()
+            self.state.status = "paused"
+            self._save()
+        self.owner.event("pause", self)
+
+    def unpause(self) -> None:
+        """Let it go on."""
+        with self.lock:
+            if self.state.status != "paused":
+                raise Conflict(f"Container {self.name} is not paused")
+            assert self.cgroup is not None
+            self.cgroup.thaw()
+            self.state.status = "running"
+            self._save()
+        self.owner.event("unpause", self)
+
+    def remove(self, force: bool = False, volumes: bool = False) -> None:
+        """Remove it and its writable layer; with `volumes`, its anonymous volumes. Raises `Conflict` when running."""
+        if self.state.running:
+            if not force:
+                raise Conflict(
+                    f"You cannot remove a running container {self.id}. "
+                    "Stop the container before attempting removal or force remove"
+                )
+            self.state.stopped_by_user = True
+            self._restart.cancel()
+            if self.state.status == "paused":
+                self.unpause()
+            if self.process is not None:
+                self.process.kill(signal.SIGKILL)
+            self.wait()
+        self._restart.cancel()
+        with self.lock:
+            if self.state.status == "removing":
+                return
+            self.state.status = "removing"
+            if self.attached:
+                self._last_output = list(self.log.records())
+            self.log.close()
+            self.owner.forget(self, volumes)
+
+    def rename(self, name: str) -> None:
+        """Give it another name. Raises `Conflict`."""
+        self.owner.rename(self, name)
+
+    def update(self, **changes: Any) -> None:
+        """Change its limits, and its restart policy, while it runs or not: `memory="64m"`, `cpus="0.5"`, …."""
+        self.options = UpdateOptions.parse(**changes).applied(self.options)
+        if self.cgroup is not None:
+            self.cgroup.set(self.owner.limits(self.options))
+        self._save()
+        self.owner.event("update", self)
+
+    def _running_process(self, prefix: str) -> Process:
+        if not self.state.running or self.process is None:
+            raise Conflict(f"{prefix}Container {self.id} is not running")
+        return self.process
+
+    def _save(self) -> None:
+        self.owner.save(self)
+
+    # -- output and input
+
+    def logs(
+        self, tail: int | None = None, timestamps: bool = False, stdout: bool = True, stderr: bool = True
+    ) -> str:
+        """What it printed, as text."""
+        return look.log_text(self, tail, timestamps, stdout, stderr)
+
+    def records(self) -> list[Record]:
+        """What it printed: bytes, streams and times."""
+        return self._last_output if self._last_output is not None else list(self.log.records())
+
+    def follow(self) -> Iterator[tuple[int, bytes]]:
+        """Its output as it comes, `(stream, bytes)`, from now until it ends."""
+        if self.stdio is None or not self.state.running:
+            return
+        watcher = self.stdio.watch()
+        try:
+            while (piece := watcher.get()) is not None:
+                yield piece
+        finally:
+            self.stdio.unwatch(watcher)
+
+    def write(self, data: bytes) -> None:
+        """Give `data` to its standard input (it was made with `-i`)."""
+        if self.stdio is not None:
+            self.stdio.write(data)
+
+    def close_input(self) -> None:
+        """End its standard input."""
+        if self.stdio is not None:
+            self.stdio.close_input()
+
+    def relay(self, watcher: Watcher, stdout: Sink | None, stderr: Sink | None) -> int:
+        """Hand its output on until it ends; its exit code. Ctrl-C sends SIGINT, a second one kills."""
+        interrupts = 0
+        sinks = {STDOUT: stdout, STDERR: stderr}
+        while True:
+            try:
+                piece = watcher.get()
+                if piece is None:
+                    return self.wait()
+                sink = sinks[piece[0]]
+                if sink is not None:
+                    sink(piece[1])
+            except KeyboardInterrupt:
+                interrupts += 1
+                process = self.process
+                if process is not None:
+                    process.kill(signal.SIGINT if interrupts == 1 else signal.SIGKILL)
+
+    def attach(self, stdout: Sink | None = None, stderr: Sink | None = None) -> int:
+        """Relay what it prints from now on; its exit code when it ends."""
+        self._running_process("You cannot attach to a stopped container, start it first: ")
+        assert self.stdio is not None
+        watcher = self.stdio.watch()
+        try:
+            return self.relay(watcher, stdout, stderr)
+        finally:
+            self.stdio.unwatch(watcher)
+
+    # -- more processes
+
+    def exec(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: bytes | None = None,
+        stdout: Sink | None = None,
+        stderr: Sink | None = None,
+        timeout: float | None = None,
+        **raw: Any,
+    ) -> ExecResult:
+        """Run `command` in it. Options are `exec`'s: `user`, `workdir`, `env`, `tty`, `detach`, ….
+
+        Raises `Conflict` when it is not running, `StartFailed`, and `TimeoutError` (the command is killed).
+        """
+        options = ExecOptions.parse(command, **raw)
+        target = self._running_process("")
+        if self.state.status == "paused":
+            raise Conflict(f"Container {self.name} is paused, unpause the container before exec")
+        stdio = Stdio(self.lab.loop, None)
+        watcher = stdio.watch_unserved()
+        process = self._enter(target, options, stdio, interactive=stdin is not None)
+        stdio.serve()
+        if stdin is not None:
+            stdio.write(stdin)
+            stdio.close_input()
+        if options.detach:
+            stdio.unwatch(watcher)
+            return ExecResult(0, b"", b"")
+        return _collect(process, stdio, watcher, {STDOUT: stdout, STDERR: stderr}, timeout)
+
+    def _enter(self, target: Process, options: ExecOptions, stdio: Stdio, interactive: bool) -> Process:
+        process_spec, user, filter_ = launch.exec_process(self, options)
+        ends = [] if options.tty else stdio.pipes(interactive)
+        cgroups = self.cgroup.join_descriptors() if self.cgroup is not None else []
+        clone = self.cgroup.clone_descriptor() if self.cgroup is not None else None
+        request = {"process": process_spec, "user": user, "seccomp": filter_, "stdio": len(ends)}
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            try:
+                process = self.lab.spawn(
+                    enter.main,
+                    request,
+                    fds=[theirs.fileno(), target.pidfd, *ends, *cgroups],
+                    pidns=target.pidfd,
+                    cgroup=clone,
+                )
+            except OSError:
+                stdio.discard()
+                raise Conflict(f"Container {self.id} is not running") from None
+            finally:
+                theirs.close()
+                for fd in (*ends, *cgroups, *([clone] if clone is not None else [])):
+                    os.close(fd)
+            while True:
+                message, fds, _, _ = socket.recv_fds(ours, MESSAGE, 1)
+                if not message:
+                    return process
+                said = json.loads(message)
+                if "terminal" in said:
+                    stdio.use_terminal(fds[0])
+                elif "error" in said:
+                    stdio.discard()
+                    raise start_failed(said["error"], options.command[0])
+
+    # -- look inside
+
+    @property
+    def namespaces(self) -> dict[str, int]:
+        """Its namespaces, by type: the inode number that identifies each (namespaces(7))."""
+        return look.namespaces(self)
+
+    def inspect(self) -> dict[str, Any]:
+        """Docker's JSON."""
+        from nbcontainer.container import inspect
+
+        return inspect.container(self)
+
+    def top(self, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+        """Its processes."""
+        return look.processes(self, columns)
+
+    def diff(self) -> list[tuple[str, str]]:
+        """What it changed below its root: `("A" | "C" | "D", path)`, sorted by path."""
+        from nbcontainer.container import files
+
+        return files.diff(self)
+
+    def copy_out(self, path: str) -> bytes:
+        """`path` of the container as a tar archive."""
+        from nbcontainer.container import files
+
+        return files.copy_out(self, path)
+
+    def copy_in(self, archive: bytes, path: str) -> None:
+        """Unpack a tar archive below the directory `path` of the container."""
+        from nbcontainer.container import files
+
+        files.copy_in(self, archive, path)
+
+    def export(self, target: Path) -> None:
+        """Its root as one tar archive, written to `target`."""
+        from nbcontainer.container import files
+
+        files.export(self, target)
+
+    def export_bundle(self, target: Path) -> None:
+        """An OCI bundle, config.json and rootfs/, that `runc run` takes."""
+        from nbcontainer.container import files
+
+        files.export_bundle(self, target)
+
+
+def _collect(
+    process: Process, stdio: Stdio, watcher: Watcher, sinks: dict[int, Sink | None], timeout: float | None
+) -> ExecResult:
+    kept: dict[int, list[bytes]] = {STDOUT: [], STDERR: []}
+    interrupts = 0
+    while True:
+        try:
+            piece = watcher.get(timeout)
+            if piece is None:
+                break
+            sink = sinks[piece[0]] or kept[piece[0]].append
+            sink(piece[1])
+        except TimeoutError:
+            process.kill()
+            raise TimeoutError(f"the command did not end within {timeout:g} seconds") from None
+        except KeyboardInterrupt:
+            interrupts += 1
+            process.kill(signal.SIGINT if interrupts == 1 else signal.SIGKILL)
+    return ExecResult(process.wait(), b"".join(kept[STDOUT]), b"".join(kept[STDERR]))
+
+
+def start_failed(error: dict[str, Any], program: str) -> StartFailed:
+    """The one line that says why a program could not start, in Docker's words, with its exit code."""
+    message = error["message"]
+    if error["stage"] == "command" and error["kind"] == "OSError":
+        reason = os.strerror(error["errno"]).lower()
+        if error.get("filename") == program and error["exit_code"] == 127:
+            reason = "no such file or directory" if "/" in program else "executable file not found in $PATH"
+        elif error["exit_code"] == 126:
+            reason = "permission denied" if error["errno"] in (1, 13) else reason
+        message = f'exec: "{program}": {reason}'
+        if error.get("filename") not in (program, None) and "/" + program not in str(error["filename"]):
+            message = f"{error['filename']}: {reason}"
+    elif error["kind"] == "OSError":
+        message = f"setting up the container failed at {error['filename']}: {os.strerror(error['errno'])}"
+    return StartFailed(message, int(error["exit_code"]))
+
+

@@ -1,0 +1,189 @@
+"""What a container needs each time it starts: its cgroup, its endpoint, its descriptors, the request for set-up."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+from nbcontainer.container import security
+from nbcontainer.container.options import ExecOptions
+from nbcontainer.errors import Conflict, InvalidArgument
+from nbcontainer.lab.inside import Descriptors
+from nbcontainer.network import resolve
+from nbcontainer.syscalls import seccomp
+
+if TYPE_CHECKING:
+    from nbcontainer.container.container import Container
+
+#: The spec's names of namespaces that `--network`, `--ipc` and `--uts` share, and those of /proc/PID/ns.
+_FILES = {"network": "net", "ipc": "ipc", "uts": "uts"}
+
+
+class Launch:
+    """Everything for one start, held open until the set-up process has it. Use as a context."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self._theirs: list[int] = []
+        owner, options = container.owner, container.options
+        try:
+            # Its cgroup first: what cannot be limited as asked must not start.
+            container.cgroup = owner.cgroups.create(
+                f"{container.lab.instance}/{container.id}", owner.limits(options)
+            )
+            self.clone = self._keep(container.cgroup.clone_descriptor())
+            self.pidns = self._pid_namespace()
+            joined = self._joined()
+            self._allocate_endpoint()
+            assert container.stdio is not None
+            stdio = [] if options.tty else container.stdio.pipes(options.interactive)
+            self._theirs += stdio
+            procs = container.cgroup.join_descriptors()
+            self._theirs += procs
+            binds = owner.binds.descriptors(container)
+            self._theirs += binds.values()
+            self.sync, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._theirs.append(theirs.detach())
+        except BaseException:
+            self.close_theirs()
+            raise
+        self.fds = [self._theirs[-1], *stdio, *procs, *joined.values(), *binds.values()]
+        self.request = {
+            "spec": {
+                **container.spec,
+                "linux": {key: value for key, value in container.spec["linux"].items() if key != "seccomp"},
+            },
+            "user": user_of(container),
+            "overlays": container.overlays,
+            "driver": owner.driver,
+            "endpoint": container.endpoint.to_json() if container.endpoint else None,
+            "files": self._etc(),
+            "seccomp": filter_of(container.spec),
+            "init": options.init,
+            "stdio": len(stdio),
+            "cgroups": len(procs),
+            "join": list(joined),
+            "binds": list(binds),
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close_theirs()
+        self.sync.close()
+
+    def close_theirs(self) -> None:
+        """Close this process's copies of what the set-up process was given."""
+        while self._theirs:
+            os.close(self._theirs.pop())
+
+    def _keep(self, fd: int | None) -> int | None:
+        if fd is not None:
+            self._theirs.append(fd)
+        return fd
+
+    def _other(self, reference: str, what: str) -> Container:
+        other = self.container.owner.get(reference)
+        if not other.state.running or other.process is None:
+            raise Conflict(f"cannot join {what} of a non running container: {other.id}")
+        return other
+
+    def _pid_namespace(self) -> Literal["lab", "new"] | int:
+        mode = self.container.options.pid or ""
+        if mode == "host":
+            return "lab"
+        if mode.startswith("container:"):
+            other = self._other(mode.partition(":")[2], "the PID namespace")
+            assert other.process is not None
+            return other.process.pidfd
+        return "new"
+
+    def _joined(self) -> dict[str, int]:
+        """Descriptors of the namespaces that other containers lend."""
+        options = self.container.options
+        modes = {"network": options.network, "ipc": options.ipc or "", "uts": options.uts or ""}
+        joined: dict[str, int] = {}
+        for kind, mode in modes.items():
+            if mode.startswith("container:"):
+                other = self._other(mode.partition(":")[2], f"the {kind} namespace")
+                assert other.process is not None
+                _, fds = cast("tuple[None, list[int]]", self.container.lab.call(namespace, other.process.pid, _FILES[kind]))
+                joined[kind] = fds[0]
+                self._theirs.append(fds[0])
+        return joined
+
+    def _allocate_endpoint(self) -> None:
+        container = self.container
+        network = container.options.network
+        if network in ("bridge", "default"):
+            networks = container.owner.networks
+            networks.ensure_bridge()
+            container.endpoint = networks.allocate(
+                container.id, container.name, ip=container.options.ip, mac=container.options.mac_address
+            )
+        elif network not in ("none", "host") and not network.startswith("container:"):
+            raise InvalidArgument(f"network {network} not found")
+
+    def _etc(self) -> dict[str, str]:
+        """The container's /etc/hosts, /etc/hostname and /etc/resolv.conf."""
+        container = self.container
+        options = container.options
+        if options.network.startswith("container:"):
+            return self._other(options.network.partition(":")[2], "the network namespace").etc
+        container.etc = resolve.files(
+            hostname=container.spec.get("hostname", ""),
+            domainname=options.domainname,
+            ip=container.endpoint.ip if container.endpoint else None,
+            add_host=options.add_host,
+            dns=options.dns,
+        )
+        return container.etc
+
+
+def namespace(pid: int, kind: str) -> Descriptors:
+    """Runs inside: a descriptor of a namespace of process `pid`."""
+    return Descriptors(None, [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)])
+
+
+def release(container: Container) -> None:
+    """The container does not run (any more): its cgroup and its address are free again."""
+    group, container.cgroup = container.cgroup, None
+    if group is not None:
+        group.remove()
+    endpoint, container.endpoint = container.endpoint, None
+    if endpoint is not None:
+        container.owner.networks.release(endpoint)
+
+
+def user_of(container: Container) -> str:
+    """The user that its program runs as: `-u`, or the image's."""
+    return container.options.user or container.image.config.get("User") or ""
+
+
+def filter_of(spec: dict[str, Any]) -> str | None:
+    """The spec's seccomp section, compiled, in base64; None when the container is unconfined."""
+    section = spec["linux"].get("seccomp")
+    return None if section is None else base64.b64encode(seccomp.compile(section)).decode()
+
+
+def exec_process(container: Container, options: ExecOptions) -> tuple[dict[str, Any], str, str | None]:
+    """The OCI process of an exec, its user, and its filter."""
+    process = dict(container.spec["process"])
+    process["args"] = list(options.command)
+    process["terminal"] = options.tty
+    given = {entry.partition("=")[0] for entry in options.env}
+    process["env"] = [e for e in process["env"] if e.partition("=")[0] not in given and not e.startswith("HOME=")]
+    process["env"] += options.env
+    if options.workdir:
+        process["cwd"] = options.workdir
+    filter_ = filter_of(container.spec)
+    if options.privileged:
+        process["capabilities"] = security.capability_sets(["ALL"], [], privileged=True)
+        filter_ = None
+    return process, options.user or user_of(container), filter_

@@ -1,0 +1,164 @@
+"""`%container start|stop|restart|kill|rm|wait|pause|unpause|rename|update|prune`: what changes a container's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nbcontainer.errors import NotFound, UsageError
+from nbcontainer.magics.call import Call, ExitCode, Output, one_or_all, shown
+from nbcontainer.magics.container_options import RESOURCES, RESTART
+from nbcontainer.magics.formats import FILTER, filtered, has_label
+from nbcontainer.magics.grammar import Argument, Command, Option
+from nbcontainer.view import words
+
+if TYPE_CHECKING:
+    from nbcontainer.container.container import Container
+
+ANY = Argument("CONTAINER", repeats=True, completes="container")
+RUNNING = Argument("CONTAINER", repeats=True, completes="running")
+
+TIME = Option("timeout", "t", "int", "Seconds to wait before killing the container", also=("time",))
+SIGNAL = Option("signal", "s", "string", "Signal to send to the container", completes="signal")
+
+
+def on_each(call: Call, act: Callable[[Container], object]) -> object:
+    """Do it to every container named; give back the container, or all of them."""
+
+    def one(name: str) -> Container:
+        container = call.lab.containers.get(name)
+        act(container)
+        return container
+
+    return one_or_all(call.each(call.arguments, one))
+
+
+def start(call: Call) -> object:
+    """Start what is stopped; with --attach, relay its output until it ends."""
+    if not call.get("attach"):
+        return on_each(call, lambda container: container.start())
+    if len(call.arguments) > 1:
+        raise UsageError("you cannot start and attach multiple containers at once")
+    container = call.lab.containers.get(call.arguments[0])
+    watcher = container.start(watch=True)
+    if watcher is not None:
+        with Output() as output:
+            container.relay(watcher, output.stdout, output.stderr)
+    return shown(container)
+
+
+def stop(call: Call) -> object:
+    """The stop signal, then SIGKILL."""
+    return on_each(call, lambda container: container.stop(call.get("timeout"), call.get("signal")))
+
+
+def restart(call: Call) -> object:
+    """Stop, then start."""
+    return on_each(call, lambda container: container.restart(call.get("timeout")))
+
+
+def kill(call: Call) -> object:
+    """Send a signal."""
+    return on_each(call, lambda container: container.kill(call.get("signal", "KILL")))
+
+
+def pause(call: Call) -> object:
+    """Freeze."""
+    return on_each(call, lambda container: container.pause())
+
+
+def unpause(call: Call) -> object:
+    """Thaw."""
+    return on_each(call, lambda container: container.unpause())
+
+
+def update(call: Call) -> object:
+    """Change limits and the restart policy."""
+    if not call.values:
+        raise UsageError(f"you must provide one or more flags when using this command. See '{call.path} --help'.")
+    return on_each(call, lambda container: container.update(**call.values))
+
+
+def remove(call: Call) -> None:
+    """Remove; with --force a running one too, and one that is not there is no failure."""
+
+    def act(name: str) -> None:
+        try:
+            container = call.lab.containers.get(name)
+        except NotFound as error:
+            if not call.get("force"):
+                raise
+            call.say(f"Error: {error}")
+        else:
+            container.remove(force=call.get("force", False), volumes=call.get("volumes", False))
+
+    call.each(call.arguments, act)
+
+
+def wait(call: Call) -> object:
+    """Wait for the end of each; print and give back the exit codes."""
+    codes = []
+    for name in call.arguments:
+        codes.append(ExitCode(call.lab.containers.get(name).wait()))
+        call.print(str(int(codes[-1])))
+    return one_or_all(codes)
+
+
+def rename(call: Call) -> object:
+    """Another name."""
+    container = call.lab.containers.get(call.arguments[0])
+    container.rename(call.arguments[1])
+    return shown(container)
+
+
+def prune(call: Call) -> None:
+    """Remove every container that does not run."""
+    containers = call.lab.containers
+    stopped = [container for container in containers.list(all=True) if not container.state.running]
+    removed = filtered(call, stopped, {"label": has_label})
+    freed = 0
+    for container in removed:
+        freed += container.size
+        container.remove()
+    if removed:
+        call.print("Deleted Containers:")
+        for container in removed:
+            call.print(container.id)
+        call.print("")
+    call.print(f"Total reclaimed space: {words.size(freed)}")
+
+
+FORCE = Option("force", "f", help="Do not prompt for confirmation (we never do)")
+
+COMMANDS = (
+    Command(
+        "start", "Start one or more stopped containers",
+        (Option("attach", "a", help="Attach STDOUT/STDERR and wait for the end"),), (ANY,), action=start,
+    ),
+    Command("stop", "Stop one or more running containers", (SIGNAL, TIME), (RUNNING,), action=stop),
+    Command("restart", "Restart one or more containers", (TIME,), (ANY,), action=restart),
+    Command(
+        "kill", "Kill one or more running containers",
+        (Option("signal", "s", "string", "Signal to send to the container", default="KILL", completes="signal"),),
+        (RUNNING,), action=kill,
+    ),
+    Command(
+        "rm", "Remove one or more containers",
+        (
+            Option("force", "f", help="Force the removal of a running container (uses SIGKILL)"),
+            Option("volumes", "v", help="Remove anonymous volumes associated with the container"),
+        ),
+        (ANY,), aliases=("remove",), action=remove,
+    ),
+    Command("wait", "Block until one or more containers stop, then print their exit codes", (), (ANY,), action=wait),
+    Command("pause", "Pause all processes within one or more containers", (), (RUNNING,), action=pause),
+    Command("unpause", "Unpause all processes within one or more containers", (), (RUNNING,), action=unpause),
+    Command(
+        "rename", "Rename a container", (),
+        (Argument("CONTAINER", completes="container"), Argument("NEW_NAME")), action=rename,
+    ),
+    Command(
+        "update", "Update configuration of one or more containers", (*RESOURCES, RESTART), (ANY,), action=update,
+    ),
+    Command("prune", "Remove all stopped containers", (FORCE, FILTER), action=prune),
+)  # fmt: skip

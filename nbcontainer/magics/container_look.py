@@ -1,0 +1,229 @@
+"""`%container ls|logs|attach|inspect|top|port|events`: what shows containers and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbcontainer.errors import InvalidArgument, NotFound
+from nbcontainer.magics import formats
+from nbcontainer.magics.call import Call, Output, shown
+from nbcontainer.magics.formats import FILTER, FORMAT, NO_TRUNC
+from nbcontainer.magics.grammar import Argument, Command, Option
+from nbcontainer.view import rows
+from nbcontainer.view.tables import Column, Table
+from nbcontainer.view.template import Template, go_text
+
+if TYPE_CHECKING:
+    from nbcontainer.container.container import Container
+
+STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+
+
+def _status(container: Container, wanted: str) -> bool:
+    if wanted not in STATUSES:
+        raise InvalidArgument(f"invalid filter 'status={wanted}': it is one of {', '.join(STATUSES)}")
+    return container.status == wanted
+
+
+def _exited(container: Container, code: str) -> bool:
+    if not code.isdigit():
+        raise InvalidArgument(f"invalid filter 'exited={code}': it is an exit code")
+    return container.status == "exited" and container.exit_code == int(code)
+
+
+def _ancestor(container: Container, image: str) -> bool:
+    names = (container.image.id, container.image.short_id, *container.image.tags, rows.short_image(container))
+    return image in names or f"{image}:latest" in container.image.tags
+
+
+TESTS: dict[str, formats.Test] = {
+    "ancestor": _ancestor,
+    "exited": _exited,
+    "health": lambda container, health: (container.state.health or "none") == health,
+    "id": lambda container, start: container.id.startswith(start),
+    "label": formats.has_label,
+    "name": lambda container, pattern: formats.matches(container.name, pattern),
+    "network": lambda container, network: container.options.network == network,
+    "status": _status,
+}
+
+
+def ls(call: Call) -> object:
+    """Containers, newest first."""
+    last = 1 if call.get("latest") else call.get("last", 0)
+    # As in Docker, these filters ask about containers that do not run, so they are looked at too.
+    asks_for_stopped = any(text.startswith(("status=", "exited=")) for text in call.get("filter", []))
+    every = call.get("all", False) or last > 0 or asks_for_stopped
+    found: Sequence[Container] = formats.filtered(call, call.lab.containers.list(all=every), TESTS)
+    found = found[:last] if last > 0 else found
+    trunc, size = not call.get("no_trunc"), call.get("size") or "{{.Size}}" in call.get("format", "")
+    shape = (*rows.CONTAINER_COLUMNS, rows.SIZE) if size else rows.CONTAINER_COLUMNS
+    made = [rows.container_row(container, trunc, container.size if size else None) for container in found]
+    return formats.show_rows(call, "Containers", shape, made, known=LS_KNOWN)
+
+
+#: Headers of what only `--format "table …"` can show.
+LS_KNOWN = (
+    Column("CreatedAt", "CREATED AT"),
+    Column("Labels", "LABELS"),
+    Column("Networks", "NETWORKS"),
+    Column("State", "STATE", "state"),
+    rows.SIZE,
+)
+
+
+def logs(call: Call) -> None:
+    """What a container printed; with --follow, and what it prints from now on."""
+    container = call.lab.containers.get(call.arguments[0])
+    tail = _tail(call.get("tail", "all"))
+    with Output() as output:
+        sinks = {1: output.stdout, 2: output.stderr}
+        for stream, data in container.output(tail, call.get("timestamps", False), call.get("follow", False)):
+            sinks[stream](data)
+
+
+def _tail(text: str) -> int | None:
+    if text == "all" or text.startswith("-"):
+        return None
+    if not text.isdigit():
+        raise InvalidArgument(f'invalid argument "{text}" for "-n, --tail": it is a number of lines, or all')
+    return int(text)
+
+
+def attach(call: Call) -> Container:
+    """A running container's output in the cell, until it ends; Ctrl-C goes to the container."""
+    container = call.lab.containers.get(call.arguments[0])
+    with Output() as output:
+        container.attach(output.stdout, output.stderr)
+    return shown(container)
+
+
+def inspect(call: Call) -> object:
+    """Docker's JSON."""
+    return show_inspected(call, lambda name: call.lab.containers.get(name).inspect())
+
+
+def show_inspected(call: Call, inspected: Callable[[str], dict[str, Any]]) -> object:
+    """Print what is known of each name, as JSON or through --format; what was found before an error is printed."""
+    found: list[dict[str, Any]] = []
+    failed: NotFound | None = None
+    for name in call.arguments:
+        try:
+            found.append(inspected(name))
+        except NotFound as error:
+            failed = failed or error
+    wanted = call.get("format", "json")
+    if wanted == "json":
+        call.print(json.dumps(found, indent=4, ensure_ascii=False))
+        result: object = found
+    else:
+        template = Template(wanted)
+        lines = [template.render(thing) for thing in found]
+        result = call.show_text("\n".join(lines)) if found else None
+    if failed is not None:
+        raise failed
+    return shown(result)
+
+
+def top(call: Call) -> object:
+    """The processes of a container."""
+    name, *words = call.arguments
+    columns = _ps_columns(words)
+    processes = call.lab.containers.get(name).top(columns)
+    names = list(processes[0]) if processes else columns
+    numbers = ("PID", "PPID", "NSPID", "RSS")
+    shape = tuple(
+        Column(key, key, "number" if key in numbers else "code" if key in ("CMD", "ARGS") else "text") for key in names
+    )
+    return call.show_table(Table(f"Processes of {name}", shape, tuple(processes)))
+
+
+def _ps_columns(words: Sequence[str]) -> list[str]:
+    """Of ps(1)'s options only `-o` and `-eo` are known: which columns to show."""
+    if not words:
+        return []
+    if words[0] in ("-o", "-eo", "o") and len(words) > 1:
+        return [name for text in words[1:] for name in text.split(",") if name]
+    raise InvalidArgument(f"ps option {words[0]} is not supported: -o COLUMN[,COLUMN...] is")
+
+
+def port(call: Call) -> object:
+    """What is published; nothing is yet."""
+    call.lab.containers.get(call.arguments[0])
+    if len(call.arguments) > 1:
+        raise NotFound(f"no public port '{call.arguments[1]}' published for {call.arguments[0]}")
+    return None
+
+
+def events(call: Call) -> object:
+    """What happened to the lab's containers, oldest first."""
+    template = Template(call.get("format", "")) if call.get("format", "json") != "json" else None
+    as_json = call.get("format") == "json"
+    for event in call.lab.containers.events(follow=call.get("follow", False)):
+        if as_json:
+            call.print(json.dumps(event, separators=(",", ":")))
+        else:
+            call.print(template.render(event) if template else event_text(event))
+    return None
+
+
+def event_text(event: dict[str, Any]) -> str:
+    """`2025-01-31T12:00:00.000000000Z container start 4c01… (image=busybox, name=web)`."""
+    attributes = ", ".join(f"{key}={go_text(value)}" for key, value in sorted(event["Actor"]["Attributes"].items()))
+    return f"{event['time']} {event['Type']} {event['Action']} {event['Actor']['ID']} ({attributes})"
+
+
+ONE = Argument("CONTAINER", completes="container")
+INSPECT_FORMAT = Option(
+    "format", "f", "string",
+    "Format output using a custom template: 'json' (print in JSON format), or a Go template",
+)  # fmt: skip
+
+COMMANDS = (
+    Command(
+        "ls", "List containers",
+        (
+            Option("all", "a", help="Show all containers (default shows just running)"),
+            FILTER, FORMAT,
+            Option("last", "n", "int", "Show n last created containers (includes all states)", default="-1"),
+            Option("latest", "l", help="Show the latest created container (includes all states)"),
+            NO_TRUNC,
+            Option("quiet", "q", help="Only display container IDs"),
+            Option("size", "s", help="Display total file sizes"),
+        ),
+        aliases=("list", "ps"), action=ls,
+    ),
+    Command(
+        "logs", "Fetch the logs of a container",
+        (
+            Option("follow", "f", help="Follow log output"),
+            Option("tail", "n", "string", "Number of lines to show from the end of the logs", default="all"),
+            Option("timestamps", "t", help="Show timestamps"),
+        ),
+        (ONE,), action=logs,
+    ),
+    Command(
+        "attach", "Attach local standard output and error streams to a running container", (),
+        (Argument("CONTAINER", completes="running"),), action=attach,
+    ),
+    Command(
+        "inspect", "Display detailed information on one or more containers",
+        (INSPECT_FORMAT,),
+        (Argument("CONTAINER", repeats=True, completes="container"),), action=inspect,
+    ),
+    Command(
+        "top", "Display the running processes of a container", (),
+        (Argument("CONTAINER", completes="running"), Argument("ps OPTIONS", required=False, repeats=True)),
+        action=top, stops_at_argument=True,
+    ),
+    Command(
+        "port", "List port mappings or a specific mapping for the container", (),
+        (ONE, Argument("PRIVATE_PORT[/PROTO]", required=False)), action=port,
+    ),
+    Command(
+        "events", "Get events of the lab's containers",
+        (FORMAT, Option("follow", help="Wait for more, until Ctrl-C")), action=events,
+    ),
+)  # fmt: skip

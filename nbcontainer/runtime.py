@@ -1,0 +1,135 @@
+"""The one place where the rooms meet: `Lab`, and the lab of this process."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from functools import cached_property
+
+from nbcontainer.cgroup.cgroups import Cgroups
+from nbcontainer.container.containers import Containers
+from nbcontainer.container.volumes import Volumes
+from nbcontainer.image.images import Images
+from nbcontainer.lab import directory, files
+from nbcontainer.lab.handle import SEED, Handle
+from nbcontainer.lab.home import Home
+from nbcontainer.network.networks import Networks
+
+
+class Lab(Handle):
+    """A lab and everything in it.
+
+    >>> with Lab() as lab:
+    ...     c = lab.containers.run("busybox", ["echo", "hello"])
+    ...     c.logs()
+    'hello\\n'
+
+    Starting one removes what labs whose process is gone have left: their cgroups and, unless they have a name,
+    their files.
+    """
+
+    preload = (
+        "nbcontainer.container.setup",
+        "nbcontainer.container.enter",
+        "nbcontainer.lab.sockets",
+        "nbcontainer.lab.files",
+    )
+
+    def __init__(self, name: str | None = None, *, seed: str = SEED, home: Home | None = None) -> None:
+        super().__init__(name, seed=seed, home=home)
+        self.prune()
+
+    @cached_property
+    def cgroups(self) -> Cgroups:
+        """The machine's control groups, as far as this process may use them."""
+        return Cgroups.detect()
+
+    @cached_property
+    def images(self) -> Images:
+        """The images of this user, shared by all labs."""
+        return Images(self)
+
+    @cached_property
+    def networks(self) -> Networks:
+        """The networks of this lab."""
+        return Networks(self)
+
+    @cached_property
+    def volumes(self) -> Volumes:
+        """The volumes of this lab."""
+        return Volumes(self)
+
+    @cached_property
+    def containers(self) -> Containers:
+        """The containers of this lab."""
+        return Containers(self, self.images, self.networks, self.volumes, self.cgroups)
+
+    def prune(self) -> list[str]:
+        """Remove what dead labs have left; their names."""
+        removed = []
+        for claim in directory.dead(self.home):
+            self.call(files.remove_tree, str(claim.path))
+            claim.release(remove=True)
+            removed.append(claim.path.name)
+        for instance in self.cgroups.leftovers():
+            if not directory.alive(self.home, instance):
+                self.cgroups.remove_tree(instance)
+                removed.append(instance)
+        return sorted(set(removed))
+
+    def close(self) -> None:
+        """End the lab, and remove its cgroups; an ephemeral one's files go too."""
+        if self.closed:
+            return
+        super().close()
+        if "cgroups" in self.__dict__:
+            self.cgroups.remove_tree(self.instance)
+
+    def __repr__(self) -> str:
+        return f"<Lab {self.name or self.id}>"
+
+
+_current: Lab | None = None
+_lock = threading.RLock()
+
+
+def current_lab() -> Lab:
+    """The lab of this process, started on first use; a new one when its init has died."""
+    global _current
+    with _lock:
+        if _current is not None and _current.gone and not _current.closed:
+            name = _current.name
+            print("The lab has ended: its init was killed. A new one is started.", file=sys.stderr)
+            _current.close()
+            _current = Lab(name)
+        if _current is None or _current.closed:
+            _current = Lab()
+        return _current
+
+
+def use_lab(name: str | None) -> Lab:
+    """Leave this process's lab and go on in the lab `name`, or, with None, in a new one without a name."""
+    global _current
+    with _lock:
+        if _current is not None and not _current.closed:
+            if name is not None and _current.name == name and not _current.gone:
+                return _current
+            _current.close()
+        _current = Lab(name)
+        return _current
+
+
+def reset_lab() -> Lab:
+    """End this process's lab and start it anew. One with a name keeps its containers and volumes."""
+    global _current
+    with _lock:
+        name = _current.name if _current is not None else None
+        if _current is not None:
+            _current.close()
+        _current = Lab(name)
+        return _current
+
+
+def lab_running() -> Lab | None:
+    """This process's lab if it has one, without starting one."""
+    return _current if _current is not None and not _current.closed and not _current.gone else None

@@ -1,0 +1,180 @@
+"""Containers, images and volumes as rows of tables: the words and the keys are Docker's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nbcontainer.view import words
+from nbcontainer.view.tables import Column
+
+if TYPE_CHECKING:
+    from nbcontainer.container.container import Container
+    from nbcontainer.image.images import Image
+
+#: As many letters of a command as `docker ps` shows.
+COMMAND_WIDTH = 20
+#: As many of a layer's history as `docker history` shows.
+CREATED_BY_WIDTH = 45
+
+
+def ellipsis(text: str, width: int) -> str:
+    """At most `width` letters, the last an ellipsis where some were left out."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def status_text(container: Container) -> str:
+    """`Up 5 minutes (healthy)`, `Exited (137) Less than a minute ago`, `Created`."""
+    state = container.state
+    if state.running:
+        up = f"Up {words.duration(words.since(state.started_at))}"
+        if state.status == "paused":
+            return f"{up} (Paused)"
+        if state.health in ("", "none"):
+            return up
+        return f"{up} ({'health: ' if state.health == 'starting' else ''}{state.health})"
+    if state.status == "created":
+        return "Created"
+    if state.status == "removing":
+        return "Removal In Progress"
+    how = "Restarting" if state.status == "restarting" else "Exited"
+    return f"{how} ({state.exit_code}) {words.ago(words.since(state.finished_at))}"
+
+
+def command_text(container: Container) -> str:
+    """What it runs, in one line."""
+    return " ".join(container.spec["process"]["args"])
+
+
+def short_image(container: Container) -> str:
+    """The image by the name it was asked for, without the tag everybody means."""
+    return str(container.options.image)
+
+
+CONTAINER_COLUMNS = (
+    Column("ID", "CONTAINER ID", "code"),
+    Column("Image", "IMAGE"),
+    Column("Command", "COMMAND", "code"),
+    Column("RunningFor", "CREATED"),
+    Column("Status", "STATUS", "state"),
+    Column("Ports", "PORTS"),
+    Column("Names", "NAMES"),
+)
+SIZE = Column("Size", "SIZE", "number")
+
+
+def container_row(container: Container, trunc: bool, size: Callable[[], int] | None = None) -> dict[str, Any]:
+    """One container as `docker ps` has it. `size` gives the bytes of its writable layer, when they are asked for."""
+    command = command_text(container)
+    labels = container.labels
+    row: dict[str, Any] = {
+        "Command": json.dumps(ellipsis(command, COMMAND_WIDTH) if trunc else command, ensure_ascii=False),
+        "CreatedAt": docker_time(container.created),
+        "ID": container.short_id if trunc else container.id,
+        "Image": short_image(container),
+        "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
+        "Label": lambda key: labels.get(key, ""),
+        "Names": container.name,
+        "Networks": container.endpoint.network if container.endpoint else container.options.network,
+        "Ports": "",
+        "RunningFor": words.ago(words.since(container.created)),
+        "State": container.status,
+        "Status": status_text(container),
+    }
+    if size is not None:
+        written = size()
+        row["Size"] = f"{words.size(written)} (virtual {words.size(written + container.image.size)})"
+    return row
+
+
+def docker_time(moment: str) -> str:
+    """`2025-01-31 12:00:00 +0000 UTC`, as Docker's CreatedAt."""
+    return words.rfc3339(moment).strftime("%Y-%m-%d %H:%M:%S %z UTC")
+
+
+IMAGE_COLUMNS = (
+    Column("Repository", "REPOSITORY"),
+    Column("Tag", "TAG"),
+    Column("ID", "IMAGE ID", "code"),
+    Column("CreatedSince", "CREATED"),
+    Column("Size", "SIZE", "number"),
+)
+DIGEST = Column("Digest", "DIGEST", "code")
+
+
+def image_rows(image: Image, trunc: bool) -> list[dict[str, Any]]:
+    """One image as `docker images` has it: a row for each of its tags."""
+    rows = []
+    for tag in image.tags or ["<none>:<none>"]:
+        repository, _, name = tag.rpartition(":")
+        rows.append(
+            {
+                "Repository": repository,
+                "Tag": name,
+                "ID": image.short_id if trunc else image.id,
+                "Digest": _digest_of(image, repository),
+                "CreatedAt": docker_time(image.created) if image.created else "",
+                "CreatedSince": created_since(image.created),
+                "Size": words.size(image.size),
+            }
+        )
+    return rows
+
+
+def _digest_of(image: Image, repository: str) -> str:
+    found = (known.partition("@")[2] for known in image.digests if known.startswith(f"{repository}@"))
+    return next(found, "<none>")
+
+
+def created_since(moment: str) -> str:
+    """When an image was made; nothing is said of one without a time."""
+    return words.ago(words.since(moment)) if moment else "N/A"
+
+
+HISTORY_COLUMNS = (
+    Column("ID", "IMAGE", "code"),
+    Column("CreatedSince", "CREATED"),
+    Column("CreatedBy", "CREATED BY", "code"),
+    Column("Size", "SIZE", "number"),
+    Column("Comment", "COMMENT"),
+)
+
+
+def history_rows(image: Image, trunc: bool, human: bool = True) -> list[dict[str, Any]]:
+    """How an image came about, newest first. Only the newest step has an id, as everywhere since image ids are
+    content addresses."""
+    layers = iter(image.layers)
+    rows = []
+    for entry in image.history:
+        size = 0 if entry.get("empty_layer") else getattr(next(layers, None), "size", 0)
+        created_by = entry.get("created_by", "")
+        rows.append(
+            {
+                "ID": "<missing>",
+                "CreatedAt": entry.get("created", ""),
+                "CreatedSince": created_since(entry.get("created", "")),
+                "CreatedBy": ellipsis(created_by, CREATED_BY_WIDTH) if trunc else created_by,
+                "Size": words.size(size) if human else str(size),
+                "Comment": entry.get("comment", ""),
+            }
+        )
+    if rows:
+        rows[-1]["ID"] = image.short_id if trunc else image.id
+    return rows[::-1]
+
+
+VOLUME_COLUMNS = (Column("Driver", "DRIVER"), Column("Name", "VOLUME NAME"))
+
+
+def volume_row(volume: Any) -> dict[str, Any]:
+    """One volume as `docker volume ls` has it."""
+    labels: Mapping[str, str] = volume.labels
+    return {
+        "Driver": "local",
+        "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
+        "Label": lambda key: labels.get(key, ""),
+        "Mountpoint": str(volume.mountpoint),
+        "Name": volume.name,
+        "Scope": "local",
+    }

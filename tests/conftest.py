@@ -1,0 +1,128 @@
+"""What the tests share: a home of their own, a lab, the busybox image, an IPython shell, and the peers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.peers import Docker, Runc, missing
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing a test does may end up in the home of whoever runs it."""
+    place = _new_home("nbcontainer-tests-")
+    os.environ["NBCONTAINER_HOME"] = str(place)
+    config.add_cleanup(lambda: _remove(place))
+
+
+def _new_home(prefix: str) -> Path:
+    # Not /tmp: it may be a tmpfs, which overlayfs in a user namespace cannot always have as its upper.
+    place = Path(tempfile.mkdtemp(prefix=prefix, dir="/var/tmp"))
+    place.chmod(0o711)
+    return place
+
+
+def _remove(place: Path) -> None:
+    """Remove a tree of which the owners may be ids that only a lab has."""
+    if os.geteuid() == 0:
+        shutil.rmtree(place)
+        return
+    mapped = ["--map-auto"] if _subordinate_ids() else []
+    subprocess.run(["unshare", "--user", "--map-root-user", *mapped, "rm", "-rf", str(place)], check=True)
+
+
+def _subordinate_ids() -> bool:
+    return bool(shutil.which("newuidmap")) and subprocess.run(["getsubids", str(os.getuid())]).returncode == 0
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A new, empty NBCONTAINER_HOME, for this test alone. Without it, one serves all tests of a run."""
+    place = _new_home("nbcontainer-test-")
+    monkeypatch.setenv("NBCONTAINER_HOME", str(place))
+    yield place
+    _remove(place)
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A new lab, in `home` when the test has that too. Nothing of it may be left when it has closed."""
+    from nbcontainer.runtime import Lab
+
+    if "home" in request.fixturenames:
+        request.getfixturevalue("home")
+    with Lab() as lab:
+        namespace = os.readlink(f"/proc/{lab.pid}/ns/user")
+        yield lab
+    assert _processes_in(namespace) == [], "processes of the lab outlive it"
+    assert list(Path("/sys/fs/cgroup").rglob(lab.instance)) == [], "cgroups of the lab outlive it"
+    assert not lab.directory.exists(), "files of the lab outlive it"
+
+
+def _processes_in(user_namespace: str) -> list[str]:
+    found = []
+    for link in Path("/proc").glob("[0-9]*/ns/user"):
+        try:
+            if os.readlink(link) == user_namespace:
+                found.append(f"{link.parts[2]} {(link.parents[1] / 'comm').read_text().strip()}")
+        except OSError:
+            continue  # ended meanwhile, or another user's
+    return found
+
+
+@pytest.fixture
+def busybox(lab: Any) -> Any:
+    """The image `busybox` in the lab's store, made once a home."""
+    from nbcontainer.errors import NotFound
+
+    if shutil.which("busybox") is None:
+        pytest.skip("not installed: busybox-static")
+    try:
+        return lab.images.get("busybox")
+    except NotFound:
+        return lab.images.bootstrap_busybox()
+
+
+@pytest.fixture
+def ipython(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An IPython shell with `%load_ext nbcontainer` done, and nothing of whoever runs the tests."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    config = Config()
+    config.HistoryManager.hist_file = ":memory:"
+    shell = InteractiveShell.instance(config=config)
+    shell.extension_manager.load_extension("nbcontainer")
+    yield shell
+    shell.extension_manager.unload_extension("nbcontainer")
+    shell.history_manager.end_session()
+    shell.restore_sys_module_state()
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[Docker]:
+    """A Docker daemon with the image busybox: `dockerd.docker("run", "--rm", "busybox", "true")`."""
+    why = missing("docker", "dockerd", "busybox")
+    if why:
+        pytest.skip(why)
+    with Docker() as docker:
+        yield docker
+
+
+@pytest.fixture(scope="session")
+def runc() -> Iterator[Runc]:
+    """runc and a busybox root: `runc.run("run", "--bundle", …, "name")`."""
+    why = missing("runc", "busybox")
+    if why:
+        pytest.skip(why)
+    with Runc() as runc:
+        yield runc
