@@ -3,9 +3,9 @@
 .PHONY: help setup lab tour test check bench clean
 
 PYTHON := .venv/bin/python
-PINS := pyproject.toml constraints.txt setup/venv.sh
-LISTS := setup/packages.txt setup/system.sh
-TEST_LISTS := $(LISTS) setup/packages-test.txt
+PINS := pyproject.toml constraints.txt tools/venv.sh
+LISTS := tools/packages.txt tools/system.sh
+TEST_LISTS := $(LISTS) tools/packages-test.txt
 
 help:
 	@echo "make setup   .venv with nbcontainer, and the busybox image"
@@ -18,24 +18,24 @@ help:
 setup: .venv/setup
 
 .venv/system: $(LISTS)
-	@setup/system.sh setup/packages.txt
+	@tools/system.sh tools/packages.txt
 	@mkdir -p .venv && touch $@
 
 .venv/setup: $(PINS) .venv/system
-	@setup/venv.sh .venv
+	@tools/venv.sh .venv
 	@$(PYTHON) -m nbcontainer image bootstrap busybox
 	@touch $@
 
 .venv/notebook: .venv/setup
-	@setup/venv.sh .venv notebook
+	@tools/venv.sh .venv notebook
 	@touch $@
 
 .venv/test-system: $(TEST_LISTS)
-	@setup/system.sh setup/packages.txt setup/packages-test.txt
+	@tools/system.sh tools/packages.txt tools/packages-test.txt
 	@mkdir -p .venv && touch $@
 
 .venv/test: .venv/test-system .venv/setup
-	@setup/venv.sh .venv test
+	@tools/venv.sh .venv test
 	@touch $@
 
 lab: .venv/notebook
@@ -49,7 +49,7 @@ check: .venv/test
 	.venv/bin/mypy
 
 test: check
-	setup/suite.sh
+	tools/suite.sh
 
 bench: .venv/test
 	$(PYTHON) benchmarks/run.py

@@ -169,19 +169,28 @@ class Runc(Peer):
         return subprocess.run(self.argv(*args), check=check, capture_output=True, stdin=subprocess.DEVNULL)
 
     def bundle(
-        self, name: str, argv: list[str], resources: dict[str, Any] | None = None, **changes: Any
+        self,
+        name: str,
+        argv: list[str],
+        *,
+        resources: dict[str, Any] | None = None,
+        capabilities: dict[str, Any] | None = None,
+        seccomp: dict[str, Any] | None = None,
     ) -> Path:
-        """A bundle: what `runc spec` writes, without a terminal, for `argv` on the busybox root.
+        """A bundle as `runc spec` writes it, without a terminal, for `argv` on the busybox root.
 
-        `resources` is the runtime-spec's linux.resources; `changes` replace top-level fields.
+        `resources` and `seccomp` are the runtime-spec's sections of linux, `capabilities` that of process.
         """
         bundle = self.directory / name
         bundle.mkdir()
         self.run("spec", "--bundle", str(bundle))
         config = json.loads((bundle / "config.json").read_text())
         config["process"].update(args=argv, terminal=False)
+        config["process"]["capabilities"] = capabilities or config["process"]["capabilities"]
         config["root"] = {"path": str(self.root), "readonly": False}
         config["linux"]["cgroupsPath"] = f"/{self.cgroup}/{name}"
         config["linux"]["resources"].update(resources or {})
-        (bundle / "config.json").write_text(json.dumps({**config, **changes}))
+        if seccomp:
+            config["linux"]["seccomp"] = seccomp
+        (bundle / "config.json").write_text(json.dumps(config))
         return bundle

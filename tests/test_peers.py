@@ -26,5 +26,5 @@ def test_docker_runs_a_container(dockerd: Docker) -> None:
 
 
 def test_runc_runs_a_bundle(runc: Runc) -> None:
-    bundle = runc.bundle("hello", ["echo", "hello"], {"pids": {"limit": 100}})
+    bundle = runc.bundle("hello", ["echo", "hello"], resources={"pids": {"limit": 100}})
     assert runc.run("run", "--bundle", str(bundle), "hello").stdout == b"hello\n"

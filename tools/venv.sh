@@ -20,6 +20,7 @@ elif ! "$python" -c 'import ensurepip' 2>/dev/null; then
     exit 1
 fi
 
+echo "Making $directory${extra:+ for $extra}"
 [ -x "$directory/bin/pip" ] || "$python" -m venv "$directory"
-"$directory/bin/pip" install --quiet --disable-pip-version-check --no-input \
+"$directory/bin/pip" install -qq --disable-pip-version-check --no-input \
     --constraint "$checkout/constraints.txt" --editable "$checkout${extra:+[$extra]}"

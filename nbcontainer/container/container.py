@@ -162,8 +162,8 @@ class Container:
         self.stdio.serve()
         self._save()
         owner.event("start", self)
-        self.process.on_exit(self._exited)
         self._health.start()
+        self.process.on_exit(self._exited)
         return watcher
 
     def _await_start(self, sync: socket.socket) -> None:

@@ -15,6 +15,31 @@ if TYPE_CHECKING:
 KEPT, OUTPUT = 5, 4096
 
 
+#: Docker's defaults, in seconds.
+INTERVAL, TIMEOUT, START_INTERVAL, RETRIES = 30.0, 30.0, 5.0, 3
+_NANO = 1e9
+
+
+def check_of(container: Container) -> dict[str, Any] | None:
+    """The check that the options and the image ask for: its command, times in seconds, retries. None without one."""
+    options, image = container.options, container.image.config.get("Healthcheck") or {}
+    test = ["CMD-SHELL", options.health_cmd] if options.health_cmd else list(image.get("Test") or [])
+    if options.no_healthcheck or not test or test == ["NONE"]:
+        return None
+
+    def seconds(asked: float | None, key: str, default: float) -> float:
+        return asked or (image.get(key) or 0) / _NANO or default
+
+    return {
+        "command": ["/bin/sh", "-c", test[1]] if test[0] == "CMD-SHELL" else test[1:],
+        "interval": seconds(options.health_interval, "Interval", INTERVAL),
+        "timeout": seconds(options.health_timeout, "Timeout", TIMEOUT),
+        "start_period": seconds(options.health_start_period, "StartPeriod", 0.0),
+        "start_interval": seconds(options.health_start_interval, "StartInterval", START_INTERVAL),
+        "retries": options.health_retries or image.get("Retries") or RETRIES,
+    }
+
+
 class Monitor:
     """The healthcheck of one container, on the background loop."""
 
@@ -24,7 +49,7 @@ class Monitor:
 
     def start(self) -> None:
         """The container runs: begin, if it has a check."""
-        check = self.container.owner.healthcheck(self.container)
+        check = check_of(self.container)
         if check is None:
             return
         self.container.state.health = "starting"

@@ -120,11 +120,12 @@ class Handle:
 
     def _bring_up(self, control: socket.socket, starter: subprocess.Popen[bytes], interpreter: Interpreter) -> int:
         """Walk the starter through unsharing, ids and furnishing; pid 1's pid on the machine."""
-        attach, path = interpreter.attachments(host.ATTACHED)
+        attach, moved = interpreter.attachments(host.ATTACHED)
         config = {
             "single": self.idmap.single,
             "hostname": self.name or "lab",
-            "path": path,
+            "path": [moved.get(entry, entry) for entry in interpreter.path],
+            "moved": moved,
             "preload": ["nbcontainer.lab.inside", *self.preload],
         }
         try:

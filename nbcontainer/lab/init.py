@@ -65,7 +65,7 @@ def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
         host.furnish(config["hostname"], attach)
         for fd in attach:
             os.close(fd)
-        sys.path[:] = config["path"]
+        move_path(config["path"], config["moved"])
         for module in config["preload"]:
             importlib.import_module(module)
         gc.collect()
@@ -75,6 +75,17 @@ def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
         control.send(json.dumps({"failed": inside.describe(error)}).encode())
         os._exit(1)
     Init(control, socket.socket(fileno=events_fd), owner_fd).serve()
+
+
+def move_path(path: list[str], moved: dict[str, str]) -> None:
+    """Find modules on `path` from now on; packages already loaded find theirs where their directory has moved to."""
+    sys.path[:] = path
+    for module in list(sys.modules.values()):
+        search = getattr(module, "__path__", None)
+        if search is None:
+            continue
+        for old, new in moved.items():
+            module.__path__ = [new + entry[len(old) :] if entry.startswith(old) else entry for entry in module.__path__]
 
 
 class Init:

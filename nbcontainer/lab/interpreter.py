@@ -49,23 +49,21 @@ class Interpreter:
             if sealed is not None:
                 os.close(sealed)
 
-    def attachments(self, below: str) -> tuple[list[int], list[str]]:
-        """Descriptors of the directories the lab's ids could not reach by path, and `sys.path` as seen inside.
+    def attachments(self, below: str) -> tuple[list[int], dict[str, str]]:
+        """Descriptors of the directories the lab's ids could not reach by path, and where each appears inside.
 
         Only a lab made by root runs as ids without access to, say, /root: those directories are handed over as
         detached mounts, which appear as `below`/0, `below`/1, ….
         """
         if os.geteuid() != 0:
-            return [], list(self.path)
+            return [], {}
         fds: list[int] = []
-        inside = []
+        moved: dict[str, str] = {}
         for entry in self.path:
             if Path(entry).is_dir() and not reachable(Path(os.path.realpath(entry))):
-                inside.append(f"{below}/{len(fds)}")
+                moved[entry] = f"{below}/{len(fds)}"
                 fds.append(mounts.open_tree(os.path.realpath(entry)))
-            else:
-                inside.append(entry)
-        return fds, inside
+        return fds, moved
 
 
 def _sealed_copy(executable: str) -> int | None:

@@ -78,7 +78,7 @@ class Call:
         if "IPython" in sys.modules:
             from IPython.display import display
 
-            display(thing)
+            display(thing)  # type: ignore[no-untyped-call]
         else:
             print(thing)
         return shown(thing)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nbcontainer.magics.grammar import HELP, Command, Option
 
-#: Names that exist now, by what `Option.completes` and `Argument.completes` say: "container", "image", "volume"…
+#: Names that exist now, by what `completes` of an option or argument says: "container", "image", "volume"…
 Live = Mapping[str, Callable[[], Iterable[str]]]
 
 
 def complete(root: Command, words: Sequence[str], live: Live) -> list[str]:
-    """The words that the last of `words` (perhaps empty) can become. `words` do not have the root's own name."""
+    """What the last of `words` (perhaps empty) can become. `words` do not have the root's own name."""
     *before, word = words or [""]
     command = root
     while command.commands and before:
@@ -30,7 +30,7 @@ def complete(root: Command, words: Sequence[str], live: Live) -> list[str]:
 
 
 def _walk(command: Command, words: Sequence[str]) -> tuple[int, Option | None, bool]:
-    """After `words`: how many arguments there were, the option that waits for its value, whether options ended."""
+    """How many arguments `words` have, the option that waits for its value, and whether options ended."""
     place, waiting, ended = 0, None, False
     for word in words:
         if waiting is not None:

@@ -1,16 +1,16 @@
-"""`%container start|stop|restart|kill|rm|wait|pause|unpause|rename|update|prune`: what changes a container's state."""
+"""What changes a container's state: `%container start`, `stop`, `rm` and the like."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbcontainer.errors import NotFound, UsageError
+from nbcontainer.magics import formats
 from nbcontainer.magics.call import Call, ExitCode, Output, one_or_all, shown
 from nbcontainer.magics.container_options import RESOURCES, RESTART
-from nbcontainer.magics.formats import FILTER, filtered, has_label
 from nbcontainer.magics.grammar import Argument, Command, Option
-from nbcontainer.view import words
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
@@ -75,7 +75,9 @@ def unpause(call: Call) -> object:
 def update(call: Call) -> object:
     """Change limits and the restart policy."""
     if not call.values:
-        raise UsageError(f"you must provide one or more flags when using this command. See '{call.path} --help'.")
+        raise UsageError(
+            f"you must provide one or more flags when using this command. See '{call.path} --help'."
+        )
     return on_each(call, lambda container: container.update(**call.values))
 
 
@@ -113,19 +115,14 @@ def rename(call: Call) -> object:
 
 def prune(call: Call) -> None:
     """Remove every container that does not run."""
-    containers = call.lab.containers
-    stopped = [container for container in containers.list(all=True) if not container.state.running]
-    removed = filtered(call, stopped, {"label": has_label})
-    freed = 0
+    ended = [c for c in call.lab.containers.list(all=True) if c.status in ("created", "exited")]
+    removed: list[Container] = formats.filtered(call, ended, {"label": formats.has_label})
     for container in removed:
-        freed += container.size
         container.remove()
     if removed:
         call.print("Deleted Containers:")
-        for container in removed:
-            call.print(container.id)
-        call.print("")
-    call.print(f"Total reclaimed space: {words.size(freed)}")
+    for container in removed:
+        call.print(container.id)
 
 
 FORCE = Option("force", "f", help="Do not prompt for confirmation (we never do)")
@@ -139,7 +136,7 @@ COMMANDS = (
     Command("restart", "Restart one or more containers", (TIME,), (ANY,), action=restart),
     Command(
         "kill", "Kill one or more running containers",
-        (Option("signal", "s", "string", "Signal to send to the container", default="KILL", completes="signal"),),
+        (replace(SIGNAL, default="KILL"),),
         (RUNNING,), action=kill,
     ),
     Command(
@@ -150,7 +147,10 @@ COMMANDS = (
         ),
         (ANY,), aliases=("remove",), action=remove,
     ),
-    Command("wait", "Block until one or more containers stop, then print their exit codes", (), (ANY,), action=wait),
+    Command(
+        "wait", "Block until one or more containers stop, then print their exit codes", (), (ANY,),
+        action=wait,
+    ),
     Command("pause", "Pause all processes within one or more containers", (), (RUNNING,), action=pause),
     Command("unpause", "Unpause all processes within one or more containers", (), (RUNNING,), action=unpause),
     Command(
@@ -158,7 +158,10 @@ COMMANDS = (
         (Argument("CONTAINER", completes="container"), Argument("NEW_NAME")), action=rename,
     ),
     Command(
-        "update", "Update configuration of one or more containers", (*RESOURCES, RESTART), (ANY,), action=update,
+        "update", "Update configuration of one or more containers", (*RESOURCES, RESTART), (ANY,),
+        action=update,
     ),
-    Command("prune", "Remove all stopped containers", (FORCE, FILTER), action=prune),
+    Command(
+        "prune", "Remove all stopped containers", (FORCE, replace(formats.FILTER, short="")), action=prune
+    ),
 )  # fmt: skip

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import queue
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nbcontainer.container import look
+from nbcontainer.container.logs import STDERR, STDOUT
 from nbcontainer.errors import InvalidArgument, NotFound
 from nbcontainer.magics import formats
 from nbcontainer.magics.call import Call, Output, shown
 from nbcontainer.magics.formats import FILTER, FORMAT, NO_TRUNC
 from nbcontainer.magics.grammar import Argument, Command, Option
-from nbcontainer.view import rows
+from nbcontainer.view import rows, words
 from nbcontainer.view.tables import Column, Table
-from nbcontainer.view.template import Template, go_text
+from nbcontainer.view.template import Template, go_json
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
+    from nbcontainer.container.containers import Event
 
 STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 
@@ -58,10 +63,8 @@ def ls(call: Call) -> object:
     every = call.get("all", False) or last > 0 or asks_for_stopped
     found: Sequence[Container] = formats.filtered(call, call.lab.containers.list(all=every), TESTS)
     found = found[:last] if last > 0 else found
-    trunc, size = not call.get("no_trunc"), call.get("size") or "{{.Size}}" in call.get("format", "")
-    shape = (*rows.CONTAINER_COLUMNS, rows.SIZE) if size else rows.CONTAINER_COLUMNS
-    made = [rows.container_row(container, trunc, container.size if size else None) for container in found]
-    return formats.show_rows(call, "Containers", shape, made, known=LS_KNOWN)
+    made = [rows.container_row(container, not call.get("no_trunc")) for container in found]
+    return formats.show_rows(call, "Containers", rows.CONTAINER_COLUMNS, made, known=LS_KNOWN)
 
 
 #: Headers of what only `--format "table …"` can show.
@@ -70,18 +73,24 @@ LS_KNOWN = (
     Column("Labels", "LABELS"),
     Column("Networks", "NETWORKS"),
     Column("State", "STATE", "state"),
-    rows.SIZE,
 )
 
 
 def logs(call: Call) -> None:
     """What a container printed; with --follow, and what it prints from now on."""
     container = call.lab.containers.get(call.arguments[0])
-    tail = _tail(call.get("tail", "all"))
-    with Output() as output:
-        sinks = {1: output.stdout, 2: output.stderr}
-        for stream, data in container.output(tail, call.get("timestamps", False), call.get("follow", False)):
-            sinks[stream](data)
+    tail, timestamps = _tail(call.get("tail", "all")), call.get("timestamps", False)
+    streams = {STDOUT: sys.stdout, STDERR: sys.stderr}
+    for stream, text in look.log_lines(container, tail, timestamps, stdout=True, stderr=True):
+        streams[stream].write(text)
+    if call.get("follow"):
+        with Output() as output:
+            sinks = {STDOUT: output.stdout, STDERR: output.stderr}
+            try:
+                for stream, data in container.follow():
+                    sinks[stream](data)
+            except KeyboardInterrupt:
+                return
 
 
 def _tail(text: str) -> int | None:
@@ -106,7 +115,7 @@ def inspect(call: Call) -> object:
 
 
 def show_inspected(call: Call, inspected: Callable[[str], dict[str, Any]]) -> object:
-    """Print what is known of each name, as JSON or through --format; what was found before an error is printed."""
+    """Print what is known of each name, as JSON or through --format; an unknown name fails last."""
     found: list[dict[str, Any]] = []
     failed: NotFound | None = None
     for name in call.arguments:
@@ -135,7 +144,8 @@ def top(call: Call) -> object:
     names = list(processes[0]) if processes else columns
     numbers = ("PID", "PPID", "NSPID", "RSS")
     shape = tuple(
-        Column(key, key, "number" if key in numbers else "code" if key in ("CMD", "ARGS") else "text") for key in names
+        Column(key, key, "number" if key in numbers else "code" if key in ("CMD", "ARGS") else "text")
+        for key in names
     )
     return call.show_table(Table(f"Processes of {name}", shape, tuple(processes)))
 
@@ -157,22 +167,57 @@ def port(call: Call) -> object:
     return None
 
 
-def events(call: Call) -> object:
-    """What happened to the lab's containers, oldest first."""
-    template = Template(call.get("format", "")) if call.get("format", "json") != "json" else None
-    as_json = call.get("format") == "json"
-    for event in call.lab.containers.events(follow=call.get("follow", False)):
-        if as_json:
-            call.print(json.dumps(event, separators=(",", ":")))
-        else:
-            call.print(template.render(event) if template else event_text(event))
-    return None
+EVENT_TESTS: dict[str, formats.Test] = {
+    "container": lambda event, name: name == event.attributes["name"] or event.container_id.startswith(name),
+    "event": lambda event, action: event.action == action,
+    "image": lambda event, image: event.attributes["image"] == image,
+}
 
 
-def event_text(event: dict[str, Any]) -> str:
-    """`2025-01-31T12:00:00.000000000Z container start 4c01… (image=busybox, name=web)`."""
-    attributes = ", ".join(f"{key}={go_text(value)}" for key, value in sorted(event["Actor"]["Attributes"].items()))
-    return f"{event['time']} {event['Type']} {event['Action']} {event['Actor']['ID']} ({attributes})"
+def events(call: Call) -> None:
+    """What happened to the lab's containers, oldest first; with --follow, until Ctrl-C."""
+    containers = call.lab.containers
+    wanted = call.get("format", "")
+    template = Template(wanted) if wanted not in ("", "json") else None
+    coming: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    end_watch = containers.watch(coming.put) if call.get("follow") else None
+    happened = list(containers.events)
+    try:
+        while True:
+            for event in formats.filtered(call, happened, EVENT_TESTS):
+                call.print(template.render(event_json(event)) if template else event_line(event, wanted))
+            if end_watch is None:
+                return
+            happened = [coming.get()]
+    except KeyboardInterrupt:
+        return
+    finally:
+        if end_watch is not None:
+            end_watch()
+
+
+def event_line(event: Event, wanted: str) -> str:
+    """`2025-01-31T12:00:00.000000Z container start 4c01… (image=busybox, name=web)`, or its JSON."""
+    if wanted == "json":
+        return go_json(event_json(event))
+    attributes = ", ".join(f"{key}={value}" for key, value in sorted(event.attributes.items()))
+    return f"{event.time} container {event.action} {event.container_id} ({attributes})"
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as Docker's API gives it."""
+    moment = words.rfc3339(event.time).timestamp()
+    return {
+        "status": event.action,
+        "id": event.container_id,
+        "from": event.attributes["image"],
+        "Type": "container",
+        "Action": event.action,
+        "Actor": {"ID": event.container_id, "Attributes": dict(event.attributes)},
+        "scope": "local",
+        "time": int(moment),
+        "timeNano": int(moment * 1e6) * 1000,
+    }
 
 
 ONE = Argument("CONTAINER", completes="container")
@@ -191,7 +236,6 @@ COMMANDS = (
             Option("latest", "l", help="Show the latest created container (includes all states)"),
             NO_TRUNC,
             Option("quiet", "q", help="Only display container IDs"),
-            Option("size", "s", help="Display total file sizes"),
         ),
         aliases=("list", "ps"), action=ls,
     ),
@@ -224,6 +268,6 @@ COMMANDS = (
     ),
     Command(
         "events", "Get events of the lab's containers",
-        (FORMAT, Option("follow", help="Wait for more, until Ctrl-C")), action=events,
+        (FILTER, FORMAT, Option("follow", help="Wait for more, until Ctrl-C")), action=events,
     ),
 )  # fmt: skip

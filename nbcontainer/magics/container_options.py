@@ -1,4 +1,4 @@
-"""The options of `%container run` and `create`. Every `Option.dest` but those of `OURS` is a field of RunOptions."""
+"""The options of `%container run`, `create` and `exec`: every `dest` in `CREATE` is a field of RunOptions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from nbcontainer.magics.grammar import Option
 
 DETACH = Option("detach", "d", help="Run container in background and return it")
 EXPLAIN = Option("explain", help="Show each step that made the container, and how long it took")
-NO_CHECK = Option("no-check", help="Return the container instead of raising when the command does not exit with 0")
+NO_CHECK = Option(
+    "no-check", help="Return the container instead of raising when the command does not exit with 0"
+)
 
 ENVIRONMENT = (
     Option("env", "e", "list", "Set environment variables"),
@@ -19,7 +21,14 @@ ENVIRONMENT = (
 )
 
 RESOURCES = (
-    Option("blkio-weight", "", "int", "Block IO (relative weight), between 10 and 1000, or 0 to disable", "uint16", "0"),
+    Option(
+        "blkio-weight",
+        "",
+        "int",
+        "Block IO (relative weight), between 10 and 1000, or 0 to disable",
+        "uint16",
+        "0",
+    ),
     Option("cpu-period", "", "int", "Limit CPU CFS (Completely Fair Scheduler) period"),
     Option("cpu-quota", "", "int", "Limit CPU CFS (Completely Fair Scheduler) quota"),
     Option("cpu-shares", "c", "int", "CPU shares (relative weight)"),
@@ -47,11 +56,8 @@ CREATE = (
     Option("cgroup-parent", "", "string", "Optional parent cgroup for the container"),
     Option("device", "", "list", "Add a host device to the container"),
     Option("dns", "", "list", "Set custom DNS servers"),
-    Option("dns-option", "", "list", "Set DNS options"),
-    Option("dns-search", "", "list", "Set custom DNS search domains"),
     Option("domainname", "", "string", "Container NIS domain name"),
     Option("entrypoint", "", "string", "Overwrite the default ENTRYPOINT of the image"),
-    Option("group-add", "", "list", "Add additional groups to join"),
     Option("health-cmd", "", "string", "Command to run to check health"),
     Option("health-interval", "", "duration", "Time between running the check (ms|s|m|h)", default="30s"),
     Option("health-retries", "", "int", "Consecutive failures needed to report unhealthy", default="3"),
@@ -60,7 +66,11 @@ CREATE = (
         "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)",
         default="0s",
     ),
-    Option("health-timeout", "", "duration", "Maximum time to allow one check to run (ms|s|m|h)", default="30s"),
+    Option(
+        "health-start-interval", "", "duration",
+        "Time between running the check during the start period (ms|s|m|h)", default="5s",
+    ),
+    Option("health-timeout", "", "duration", "Maximum time to allow one check to run (ms|s|m|h)", "", "30s"),
     Option("no-healthcheck", help="Disable any container-specified HEALTHCHECK"),
     Option("hostname", "h", "string", "Container host name"),
     Option("init", help="Run an init inside the container that forwards signals and reaps processes"),
@@ -83,7 +93,9 @@ CREATE = (
     ),
     Option("read-only", help="Mount the container's root filesystem as read only"),
     Option("replace", help="Remove the container that has this name, if there is one, first"),
-    Option("rm", help="Automatically remove the container and its associated anonymous volumes when it exits"),
+    Option(
+        "rm", help="Automatically remove the container and its associated anonymous volumes when it exits"
+    ),
     Option(
         "security-opt", "", "list", "Security Options",
         choices=("no-new-privileges", "seccomp=unconfined", "seccomp="),
@@ -96,7 +108,9 @@ CREATE = (
     Option("ulimit", "", "list", "Ulimit options", metavar="ulimit"),
     Option("uts", "", "string", "UTS namespace to use", choices=("private", "host"), completes="container:"),
     Option("volume", "v", "list", "Bind mount a volume", completes="volume"),
-    Option("volumes-from", "", "list", "Mount volumes from the specified container(s)", completes="container"),
+    Option(
+        "volumes-from", "", "list", "Mount volumes from the specified container(s)", completes="container"
+    ),
 )  # fmt: skip
 
 #: What only `run` has, and is not an option of the container itself.

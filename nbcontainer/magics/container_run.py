@@ -53,14 +53,17 @@ def execute(call: Call) -> ExecResult:
             command, stdin=stdin, stdout=output.stdout, stderr=output.stderr, **raw
         )
     if check and result.exit_code:
-        raise CommandFailed(f"{shlex.join(command)} in {name} exited with {result.exit_code}", result.exit_code)
+        raise CommandFailed(
+            f"{shlex.join(command)} in {name} exited with {result.exit_code}", result.exit_code
+        )
     return shown(result)
 
 
 def trace_table(container: Container) -> Table:
     """Each step that made a container, and how long it took."""
     rows: list[dict[str, Any]] = [
-        {"step": step.kind, "what": step.what, "time": f"{step.microseconds:.0f} µs"} for step in container.trace
+        {"step": step.kind, "what": step.what, "time": f"{step.microseconds:.0f} µs"}
+        for step in container.trace
     ]
     total = sum(step.microseconds for step in container.trace)
     rows.append({"step": "all", "what": f"{len(rows)} steps", "time": f"{total:.0f} µs"})
@@ -73,7 +76,10 @@ COMMANDS = (
         "run", "Create and run a new container from an image", (*CREATE, *OURS), (IMAGE, COMMAND, ARGUMENTS),
         action=run, stops_at_argument=True, cell="the command's standard input",
     ),
-    Command("create", "Create a new container", CREATE, (IMAGE, COMMAND, ARGUMENTS), action=create, stops_at_argument=True),
+    Command(
+        "create", "Create a new container", CREATE, (IMAGE, COMMAND, ARGUMENTS),
+        action=create, stops_at_argument=True,
+    ),
     Command(
         "exec", "Execute a command in a running container", EXEC,
         (Argument("CONTAINER", completes="running"), Argument("COMMAND"), ARGUMENTS),

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from nbcontainer.errors import InvalidArgument, UsageError
-from nbcontainer.magics.call import Call
+from nbcontainer.magics.call import Call, shown
 from nbcontainer.magics.grammar import Option
 from nbcontainer.view.tables import Column, Table
 from nbcontainer.view.template import Template, go_json
@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 FORMAT = Option(
     "format", "", "string",
-    "Format output using a custom template: 'table' (column headers), 'table TEMPLATE', 'json', or a Go template",
+    "Format output using a custom template: 'table', 'table TEMPLATE', 'json', or a Go template",
 )  # fmt: skip
 QUIET = Option("quiet", "q", help="Only display IDs")
 NO_TRUNC = Option("no-trunc", help="Don't truncate output")
@@ -42,31 +42,18 @@ def show_rows(
     if wanted == "table":
         return call.show_table(Table(caption, tuple(columns), tuple(rows)))
     if wanted == "json":
-        return show_lines(call, [go_json(_data(row)) for row in rows])
+        return show_lines(call, [go_json(row) for row in rows])
     if wanted.startswith("table "):
         return call.show_table(_table(caption, wanted[6:], (*columns, *known), rows))
     template = Template(wanted)
-    return show_lines(call, [template.render(_Row(row)) for row in rows])
+    return show_lines(call, [template.render(row) for row in rows])
 
 
 def show_lines(call: Call, lines: list[str]) -> list[str]:
     """Print each line and give them all back."""
-    from nbcontainer.magics.call import shown
-
     for line in lines:
         call.print(line)
     return shown(lines)
-
-
-class _Row(dict[str, Any]):
-    """A row as a template sees it: `{{json .}}` does not show its methods."""
-
-    def __init__(self, row: Row) -> None:
-        super().__init__(row)
-
-
-def _data(row: Row) -> dict[str, Any]:
-    return {key: row[key] for key in sorted(row) if not callable(row[key])}
 
 
 def _table(caption: str, text: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
@@ -86,7 +73,7 @@ Test = Callable[[Any, str], bool]
 
 
 def filtered(call: Call, things: Sequence[Any], tests: Mapping[str, Test]) -> list[Any]:
-    """Those that pass every `--filter KEY=VALUE`: of several with one key, one is enough (but every label must be).
+    """Those that pass every `--filter KEY=VALUE`: of several with one key one is enough (of labels all).
 
     Raises `InvalidArgument` for a key that `tests` does not have.
     """
@@ -95,12 +82,17 @@ def filtered(call: Call, things: Sequence[Any], tests: Mapping[str, Test]) -> li
         key, equals, value = text.partition("=")
         if not equals:
             raise UsageError(
-                f'invalid argument "{text}" for "-f, --filter" flag: bad format of filter (expected name=value)'
+                f'invalid argument "{text}" for "-f, --filter" flag: '
+                "bad format of filter (expected name=value)"
             )
         if key not in tests:
             raise InvalidArgument(f"invalid filter '{key}': there are {', '.join(sorted(tests))}")
         wanted.setdefault(key, []).append(value)
-    return [thing for thing in things if all(_passes(tests[key], thing, key, values) for key, values in wanted.items())]
+    return [
+        thing
+        for thing in things
+        if all(_passes(tests[key], thing, key, values) for key, values in wanted.items())
+    ]
 
 
 def _passes(test: Test, thing: Any, key: str, values: list[str]) -> bool:
@@ -108,9 +100,13 @@ def _passes(test: Test, thing: Any, key: str, values: list[str]) -> bool:
 
 
 def has_label(thing: Any, wanted: str) -> bool:
-    """`key` or `key=value`."""
+    """Whether its labels have `key` or `key=value`."""
+    return label_in(thing.labels, wanted)
+
+
+def label_in(labels: Mapping[str, str], wanted: str) -> bool:
+    """Whether `key` or `key=value` is one of the labels."""
     key, equals, value = wanted.partition("=")
-    labels: Mapping[str, str] = thing.labels
     return key in labels and (not equals or labels[key] == value)
 
 

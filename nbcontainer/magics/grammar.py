@@ -1,4 +1,4 @@
-"""What can be typed, as data: one tree of commands that parsing, help, completion and the reference page read.
+"""What can be typed, as data: a tree of commands that parsing, help, completion and the reference page read.
 
 The shape is Docker's command line (cobra and pflag): a command has options, then arguments, or subcommands.
 """
@@ -70,8 +70,8 @@ class Argument:
 class Command:
     """A command or a group of commands.
 
-    `action` is called with what was typed. With `stops_at_argument`, what follows the first argument belongs to
-    the command that runs in the container. `cell` says what the cell of `%%…` is to it ("" when it takes none).
+    `action` is called with what was typed. With `stops_at_argument`, what follows the first argument belongs
+    to the command in the container. `cell` says what the cell of `%%…` is to it ("" when it takes none).
     """
 
     name: str

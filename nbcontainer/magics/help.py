@@ -1,4 +1,4 @@
-"""`--help`, laid out as Docker lays it out (cobra's usage template, pflag's FlagUsagesWrapped) for 80 columns."""
+"""`--help` as Docker lays it out for 80 columns (cobra's usage template, pflag's FlagUsagesWrapped)."""
 
 from __future__ import annotations
 

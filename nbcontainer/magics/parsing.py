@@ -1,8 +1,8 @@
 """From a typed line to a command, its options and its arguments, as Docker's pflag reads them.
 
-Options and arguments may be mixed, except where the first argument ends the options (`run`, `exec`); `--` ends
-them anywhere. Letters cluster (`-it`), a value follows its option after a blank, after `=`, or, for a letter, at once
-(`-eA=1`). Quoting is the shell's; `#` is no comment.
+Options and arguments may be mixed, except where the first argument ends the options (`run`, `exec`); `--`
+ends them anywhere. Letters cluster (`-it`), a value follows its option after a blank, after `=`, or, for a
+letter, at once (`-eA=1`). Quoting is the shell's; `#` is no comment.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _count(parsed: Parsed) -> None:
         wanted = f"requires at most {_plural(at_most)}"
     else:
         wanted = f"requires at least {at_least} and at most {_plural(at_most)}"
-    raise UsageError(f'"{parsed.path}" {wanted}. See \'{parsed.path} --help\'.')
+    raise UsageError(f"\"{parsed.path}\" {wanted}. See '{parsed.path} --help'.")
 
 
 def _plural(number: int) -> str:

@@ -13,8 +13,8 @@ What a notebook can type. This page is made from the grammar (`python -m nbconta
 help (`%container run --help`) and what Tab offers. `%load_ext nbcontainer` loads them all.
 
 A command shows what Docker's would print and gives back the object it is about, so that
-`c = %container run -d busybox sleep 100` goes on in Python. `{name}` and `$name` stand for Python variables, as in
-every IPython magic.
+`c = %container run -d busybox sleep 100` goes on in Python. `{name}` and `$name` stand for Python variables,
+as in every IPython magic.
 """
 
 

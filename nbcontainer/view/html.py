@@ -1,13 +1,14 @@
 """The look of everything rich: one style (style.css), which fits light and dark pages alike.
 
-Nothing here depends on time, order or chance: the same object gives the same letters. There are no scripts; where
-a page drops the style (an untrusted notebook, a code host), plain semantic HTML is left.
+Nothing here depends on time, order or chance: the same object gives the same letters. There are no scripts;
+where a page drops the style (an untrusted notebook, a code host), plain semantic HTML is left.
 """
 
 from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 
 escape = html.escape
@@ -39,16 +40,27 @@ def _mood(text: str) -> str:
     return ""
 
 
-def card(title: str, status: str, aside: str, facts: Sequence[tuple[str, str, bool]]) -> str:
-    """An object: its name, its state (or ""), a quiet word beside it, then (what, value, is code) lines."""
+@dataclass(frozen=True)
+class Fact:
+    """A line of a card."""
+
+    what: str
+    value: str
+    code: bool = False
+
+
+def card(title: str, facts: Sequence[Fact], *, status: str = "", aside: str = "", short_id: str = "") -> str:
+    """An object: its name, its state, its id or a quiet word beside it, then what is known of it."""
     head = f'<span class="nbc-title">{escape(title)}</span>'
     if status:
         head += f"<span>{state(status)}</span>"
     if aside:
-        head += f'<span class="nbc-aside nbc-code">{escape(aside)}</span>'
+        head += f'<span class="nbc-aside">{escape(aside)}</span>'
+    if short_id:
+        head += f'<span class="nbc-aside nbc-code">{escape(short_id)}</span>'
     code_class = ' class="nbc-code"'
     lines = "".join(
-        f"<dt>{escape(what)}</dt><dd{code_class if code else ''}>{escape(value)}</dd>"
-        for what, value, code in facts
+        f"<dt>{escape(fact.what)}</dt><dd{code_class if fact.code else ''}>{escape(fact.value)}</dd>"
+        for fact in facts
     )
     return framed(f'<div class="nbc-card"><div class="nbc-head">{head}</div><dl>{lines}</dl></div>')

@@ -2,67 +2,101 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from nbcontainer.view import html, words
+from nbcontainer.view.html import Fact
 from nbcontainer.view.rows import command_text, short_image, status_text
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
+    from nbcontainer.container.options import RunOptions
+    from nbcontainer.container.volumes import Volume
     from nbcontainer.image.images import Image
-
-Fact = tuple[str, str, bool]
+    from nbcontainer.runtime import Lab
 
 
 def container_html(container: Container) -> str:
     """A container: what it runs, from what, where it can be reached and what holds it."""
-    facts: list[Fact] = [
-        ("Command", command_text(container), True),
-        ("Image", short_image(container), True),
+    facts = [
+        Fact("Command", command_text(container), code=True),
+        Fact("Image", short_image(container), code=True),
     ]
     if container.endpoint is not None:
-        facts.append(("Address", f"{container.endpoint.ip} on {container.endpoint.network}", True))
-    facts += _limits(container)
-    if container.labels:
-        facts.append(("Labels", ", ".join(f"{key}={value}" for key, value in container.labels.items()), True))
-    return html.card(container.name, status_text(container), container.short_id, facts)
+        facts.append(Fact("Address", f"{container.endpoint.ip} on {container.endpoint.network}", code=True))
+    limits = _limits(container.options)
+    if limits:
+        facts.append(Fact("Limits", limits))
+    facts += _labels(container.labels)
+    status, short_id = status_text(container), container.short_id
+    return html.card(container.name, facts, status=status, short_id=short_id)
 
 
-def _limits(container: Container) -> list[Fact]:
-    options = container.options
+def _limits(options: RunOptions) -> str:
     said = []
     if options.memory:
         said.append(f"{words.binary_size(options.memory)} memory")
     if options.cpus:
-        said.append(f"{float(options.cpus):g} CPUs")
+        said.append(f"{options.cpus:g} CPUs")
     if options.pids_limit and options.pids_limit > 0:
         said.append(f"{options.pids_limit} pids")
-    return [("Limits", ", ".join(said), False)] if said else []
+    return ", ".join(said)
+
+
+def _labels(labels: Mapping[str, str]) -> list[Fact]:
+    if not labels:
+        return []
+    return [Fact("Labels", ", ".join(f"{key}={labels[key]}" for key in sorted(labels)), code=True)]
 
 
 def image_html(image: Image) -> str:
     """An image: its names, its size, its layers and what it runs."""
-    config = image.config
-    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
-    facts: list[Fact] = [
-        ("Platform", f"{image.os}/{image.architecture}", False),
-        ("Size", words.size(image.size), False),
-        ("Layers", str(len(image.layers)), False),
-        ("Command", " ".join(command) or "none", True),
+    command = [*(image.config.get("Entrypoint") or []), *(image.config.get("Cmd") or [])]
+    facts = [
+        Fact("Platform", f"{image.os}/{image.architecture}"),
+        Fact("Size", words.size(image.size)),
+        Fact("Layers", str(len(image.layers))),
+        Fact("Command", " ".join(command) or "none", code=bool(command)),
     ]
     if len(image.tags) > 1:
-        facts.insert(0, ("Tags", ", ".join(image.tags), True))
-    return html.card(image.tags[0] if image.tags else "untagged", "", image.short_id, facts)
+        facts.insert(0, Fact("Tags", ", ".join(image.tags), code=True))
+    return html.card(image.tags[0] if image.tags else "untagged", facts, short_id=image.short_id)
 
 
-def volume_html(volume: Any) -> str:
+def volume_html(volume: Volume) -> str:
     """A volume: where it is, and its labels."""
-    facts: list[Fact] = [("Driver", "local", False), ("Mountpoint", str(volume.mountpoint), True)]
-    if volume.labels:
-        facts.append(("Labels", ", ".join(f"{key}={value}" for key, value in volume.labels.items()), True))
-    return html.card(volume.name, "", "volume", facts)
+    facts = [
+        Fact("Driver", "local"),
+        Fact("Mountpoint", str(volume.path), code=True),
+        *_labels(volume.labels),
+    ]
+    return html.card(volume.name, facts, aside="volume")
 
 
-def facts_html(title: str, aside: str, facts: list[tuple[str, str]]) -> str:
-    """Any list of facts, such as the lab's."""
-    return html.card(title, "", aside, [(what, value, False) for what, value in facts])
+def lab_facts(lab: Lab) -> list[Fact]:
+    """What a lab is made of; nothing in it changes from one run to the next on the same machine."""
+    ids = "one id" if lab.idmap.single else f"{sum(extent.count for extent in lab.idmap.uids)} ids"
+    running, every = len(lab.containers.list()), len(lab.containers.list(all=True))
+    return [
+        Fact("Namespaces", "user, mount, pid, network, ipc, uts"),
+        Fact("Ids", f"{ids}, root inside is {lab.idmap.uid_outside(0)} outside"),
+        Fact("Cgroups", lab.cgroups.mode if lab.cgroups.mode != "none" else f"none: {lab.cgroups.why}"),
+        Fact("Storage", lab.containers.driver),
+        Fact("Network", "docker0, 172.17.0.1/16"),
+        Fact("Containers", f"{running} running of {every}"),
+    ]
+
+
+def lab_html(lab: Lab) -> str:
+    """The lab as a card."""
+    aside = "stays when its kernel ends" if lab.name else "ends with its kernel"
+    return html.card(f"Lab {lab.name or lab.id}", lab_facts(lab), aside=aside)
+
+
+def lab_text(lab: Lab) -> str:
+    """The same on a terminal."""
+    facts = lab_facts(lab)
+    width = max(len(fact.what) for fact in facts) + 2
+    lines = [f"  {(fact.what + ':').ljust(width)}{fact.value}" for fact in facts]
+    return "\n".join([f"Lab {lab.name or lab.id}", *lines])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbcontainer.view import words
@@ -11,6 +10,7 @@ from nbcontainer.view.tables import Column
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
+    from nbcontainer.container.volumes import Volume
     from nbcontainer.image.images import Image
 
 #: As many letters of a command as `docker ps` shows.
@@ -61,14 +61,13 @@ CONTAINER_COLUMNS = (
     Column("Ports", "PORTS"),
     Column("Names", "NAMES"),
 )
-SIZE = Column("Size", "SIZE", "number")
 
 
-def container_row(container: Container, trunc: bool, size: Callable[[], int] | None = None) -> dict[str, Any]:
-    """One container as `docker ps` has it. `size` gives the bytes of its writable layer, when they are asked for."""
+def container_row(container: Container, trunc: bool) -> dict[str, Any]:
+    """One container as `docker ps` has it."""
     command = command_text(container)
     labels = container.labels
-    row: dict[str, Any] = {
+    return {
         "Command": json.dumps(ellipsis(command, COMMAND_WIDTH) if trunc else command, ensure_ascii=False),
         "CreatedAt": docker_time(container.created),
         "ID": container.short_id if trunc else container.id,
@@ -82,10 +81,6 @@ def container_row(container: Container, trunc: bool, size: Callable[[], int] | N
         "State": container.status,
         "Status": status_text(container),
     }
-    if size is not None:
-        written = size()
-        row["Size"] = f"{words.size(written)} (virtual {words.size(written + container.image.size)})"
-    return row
 
 
 def docker_time(moment: str) -> str:
@@ -142,8 +137,7 @@ HISTORY_COLUMNS = (
 
 
 def history_rows(image: Image, trunc: bool, human: bool = True) -> list[dict[str, Any]]:
-    """How an image came about, newest first. Only the newest step has an id, as everywhere since image ids are
-    content addresses."""
+    """How an image came about, newest first. Only the newest step has an id: the image's own."""
     layers = iter(image.layers)
     rows = []
     for entry in image.history:
@@ -167,14 +161,14 @@ def history_rows(image: Image, trunc: bool, human: bool = True) -> list[dict[str
 VOLUME_COLUMNS = (Column("Driver", "DRIVER"), Column("Name", "VOLUME NAME"))
 
 
-def volume_row(volume: Any) -> dict[str, Any]:
+def volume_row(volume: Volume) -> dict[str, Any]:
     """One volume as `docker volume ls` has it."""
-    labels: Mapping[str, str] = volume.labels
+    labels = volume.labels
     return {
         "Driver": "local",
         "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
         "Label": lambda key: labels.get(key, ""),
-        "Mountpoint": str(volume.mountpoint),
+        "Mountpoint": str(volume.path),
         "Name": volume.name,
         "Scope": "local",
     }

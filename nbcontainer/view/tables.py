@@ -14,16 +14,17 @@ NARROWEST, PADDING = 10, 3
 
 @dataclass(frozen=True)
 class Column:
-    """`key` is the cell's name in a row, `header` what stands above it. "code" is for ids and commands."""
+    """`key` is the cell's name in a row, `header` what stands above it. "code" is for ids and commands,
+    "prose" for sentences, which may wrap."""
 
     key: str
     header: str
-    kind: Literal["text", "code", "number", "state"] = "text"
+    kind: Literal["text", "code", "number", "state", "prose"] = "text"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headers. `rows` map a column's key to what its cell says; more keys than columns are fine."""
+    """Rows under headers. A row maps a column's key to what its cell says, and may have more keys."""
 
     caption: str
     columns: tuple[Column, ...]
@@ -49,7 +50,9 @@ class Table:
         return str(self)
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col"{_class(column)}>{html.escape(column.header)}</th>' for column in self.columns)
+        head = "".join(
+            f'<th scope="col"{_class(column)}>{html.escape(column.header)}</th>' for column in self.columns
+        )
         body = "".join(f"<tr>{self._row(cells)}</tr>" for cells in self.cells())
         if not body:
             body = f'<tr><td class="nbc-none" colspan="{len(self.columns)}">none</td></tr>'
@@ -66,7 +69,7 @@ class Table:
 
 
 def _class(column: Column) -> str:
-    return f' class="nbc-{column.kind}"' if column.kind in ("code", "number") else ""
+    return f' class="nbc-{column.kind}"' if column.kind in ("code", "number", "prose") else ""
 
 
 def _one_line(value: object) -> str:

@@ -1,8 +1,9 @@
 """The part of Go's text/template that `--format` is used with, over JSON values.
 
 `{{.Names}}`, `{{.State.Health.Status}}`, `{{json .}}`, `{{index .Config.Env 0}}`, `{{len .Mounts}}`,
-`{{join .Config.Cmd " "}}`, `{{upper .}}`, `{{lower .}}`, `{{title .}}`, `{{split .Image ":"}}`, `{{println .}}`, pipes,
-`{{if}}…{{else}}…{{end}}`, `{{range .X}}…{{end}}` and `{{range $key, $value := .X}}`, `{{with}}`, `{{- trimming -}}`.
+`{{join .Config.Cmd " "}}`, `{{upper .}}`, `{{split .Image ":"}}`, `{{println .}}` and the like, pipes,
+`{{if}}…{{else}}…{{end}}`, `{{range .X}}…{{end}}` and `{{range $key, $value := .X}}`, `{{with}}`,
+`{{- trimming -}}`.
 Values print as Go prints them. Anything else raises `InvalidArgument` and says what is not supported.
 """
 
@@ -60,6 +61,8 @@ def go_text(value: Any) -> str:
 
 def go_json(value: Any) -> str:
     """A value as `{{json .}}` prints it: no blanks."""
+    if isinstance(value, Mapping):
+        value = {key: item for key, item in value.items() if not callable(item)}
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -92,10 +95,10 @@ _Node = _Text | _Print | _Block
 
 @dataclass(frozen=True)
 class _Value:
-    """A literal (`base` is None), or a variable ("$…") or the dot ("") and the fields to follow from it."""
+    """A literal (no `base`); or a variable ("$…"), the dot ("") or a pipe, and fields to follow from it."""
 
     literal: Any = None
-    base: str | None = None
+    base: str | _Pipe | None = None
     fields: tuple[str, ...] = ()
 
 
@@ -182,7 +185,9 @@ class _Expression:
         while text[at:].strip():
             match = _TOKEN.match(text, at)
             if match is None:
-                raise InvalidArgument(f"template parsing error: {{{{{text}}}}} is not supported: at {text[at:].strip()!r}")
+                raise InvalidArgument(
+                    f"template parsing error: {{{{{text}}}}} is not supported: at {text[at:].strip()!r}"
+                )
             assert match.lastgroup is not None
             # A field right behind something continues it: .State.Status, $value.Name.
             joined = match.lastgroup == "field" and match.start("field") == at and at > 0
@@ -211,7 +216,8 @@ class _Expression:
             name = self.tokens.pop(0)[1]
             if name not in FUNCTIONS:
                 raise InvalidArgument(
-                    f'template parsing error: function "{name}" not defined; there are {", ".join(sorted(FUNCTIONS))}'
+                    f'template parsing error: function "{name}" not defined; '
+                    f"there are {', '.join(sorted(FUNCTIONS))}"
                 )
             arguments: list[_Operand] = []
             while self.tokens and self.tokens[0][1] not in ("|", ")"):
@@ -231,24 +237,30 @@ class _Expression:
             raise self._unexpected()
         kind, text = self.tokens.pop(0)
         if kind == "string":
-            return _Value(text[1:-1] if text[0] == "`" else json.loads(text.replace("\n", "\\n").replace("\t", "\\t")))
+            return _Value(
+                text[1:-1] if text[0] == "`" else json.loads(text.replace("\n", "\\n").replace("\t", "\\t"))
+            )
         if kind == "number":
             return _Value(int(text))
         if kind == "word":
             return _Value({"true": True, "false": False}.get(text))
         if kind in ("variable", "field"):
             base = text if kind == "variable" else ""
-            fields = [text[1:]] if kind == "field" and text != "." else []
-            while self.tokens and self.tokens[0][0] == "follow":
-                fields.append(self.tokens.pop(0)[1][1:])
-            return _Value(base=base, fields=tuple(fields))
+            first = (text[1:],) if kind == "field" and text != "." else ()
+            return _Value(base=base, fields=(*first, *self._following()))
         if text == "(":
             pipe = self._pipe()
             if not self.tokens or self.tokens.pop(0)[1] != ")":
                 raise self._unexpected()
-            return pipe
+            return _Value(base=pipe, fields=self._following())
         self.tokens.insert(0, (kind, text))
         raise self._unexpected()
+
+    def _following(self) -> tuple[str, ...]:
+        fields = []
+        while self.tokens and self.tokens[0][0] == "follow":
+            fields.append(self.tokens.pop(0)[1][1:])
+        return tuple(fields)
 
 
 # -- printing
@@ -274,7 +286,9 @@ def _print_block(block: _Block, dot: Any, names: Mapping[str, Any]) -> Iterator[
         items = sorted(value.items()) if isinstance(value, Mapping) else list(enumerate(value))
         for key, item in items:
             named = (key, item) if len(block.names) == 2 else (item,)
-            yield from _print_nodes(block.body, item, {**names, **dict(zip(block.names, named, strict=False))})
+            yield from _print_nodes(
+                block.body, item, {**names, **dict(zip(block.names, named, strict=False))}
+            )
     else:
         inner = value if block.kind == "with" else dot
         bound = dict.fromkeys(block.names, value)
@@ -292,9 +306,12 @@ def _evaluate(operand: _Operand, dot: Any, names: Mapping[str, Any], piped: tupl
         return _apply(operand.function, [*arguments, *piped])
     if operand.base is None:
         return operand.literal
-    if operand.base and operand.base not in names:
+    if isinstance(operand.base, _Pipe):
+        found = _evaluate(operand.base, dot, names)
+    elif operand.base and operand.base not in names:
         raise InvalidArgument(f'template: undefined variable "{operand.base}"')
-    found = names[operand.base] if operand.base else dot
+    else:
+        found = names[operand.base] if operand.base else dot
     for field in operand.fields:
         found = _field(found, field)
     return found
@@ -312,10 +329,7 @@ def _field(value: Any, name: str) -> Any:
 
 def _index(value: Any, *keys: Any) -> Any:
     for key in keys:
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        else:
-            value = value[key]
+        value = value.get(key) if isinstance(value, Mapping) else value[key]
     return value
 
 

@@ -1,15 +1,17 @@
-"""Durations, times and sizes in Docker's words (go-units), but for one thing: a duration below a minute is always
-`Less than a minute`, so that a notebook's output is the same when it runs again."""
+"""Durations, times and sizes in Docker's words (go-units), but for one thing.
+
+A duration below a minute is always `Less than a minute`, so that a notebook's output repeats.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
+MINUTE, HOUR = 60, 3600
 
 
 def duration(seconds: float) -> str:
-    """`Less than a minute`, `About a minute`, `5 minutes`, `About an hour`, `2 days` (units.HumanDuration)."""
+    """`Less than a minute`, `About a minute`, `5 minutes`, `About an hour`, `2 days` (go-units)."""
     if seconds < MINUTE:
         return "Less than a minute"
     minutes = int(seconds / MINUTE)
@@ -20,14 +22,15 @@ def duration(seconds: float) -> str:
     hours = int(seconds / HOUR + 0.5)
     if hours == 1:
         return "About an hour"
-    for number, unit, limit in (
-        (hours, "hours", 48),
-        (hours // 24, "days", 14),
-        (hours // 24 // 7, "weeks", 8),
-        (hours // 24 // 30, "months", 24),
-    ):
-        if number < limit and (unit != "weeks" or hours < 24 * 60):
-            return f"{number} {unit}"
+    if hours < 48:
+        return f"{hours} hours"
+    days = hours // 24
+    if days < 14:
+        return f"{days} days"
+    if days < 60:
+        return f"{days // 7} weeks"
+    if days < 730:
+        return f"{days // 30} months"
     return f"{int(seconds / HOUR) // 24 // 365} years"
 
 

@@ -1,0 +1,27 @@
+"""Runs inside the lab: a program of the machine, on the lab's host."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+
+def main(argv: list[str], directory: str, environment: dict[str, str], *, fds: list[int]) -> NoReturn:
+    """Become `argv`, with `fds` as its standard input, output and error; 126 or 127 when it cannot be run."""
+    for number, fd in enumerate(fds):
+        os.dup2(fd, number)
+    # Python ignores both; a program expects the defaults, and execve keeps what is ignored (signal(7)).
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    try:
+        os.chdir(directory)
+    except OSError:
+        os.chdir("/")
+    try:
+        os.execvpe(argv[0], argv, environment)
+    except OSError as error:
+        sys.stderr.write(f"{argv[0]}: {error.strerror}\n")
+        sys.stderr.flush()
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)

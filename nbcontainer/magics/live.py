@@ -1,0 +1,63 @@
+"""Names that exist now, for Tab. Only images may start the lab: they are what a notebook names first."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Mapping
+
+from nbcontainer import runtime
+from nbcontainer.errors import NbcontainerError
+
+CAPABILITIES = (
+    "ALL", "AUDIT_WRITE", "BPF", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK",
+    "KILL", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP",
+    "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_NICE", "SYS_PTRACE", "SYS_RESOURCE", "SYS_TIME",
+)  # fmt: skip
+
+
+def containers() -> Iterable[str]:
+    """Every container's name."""
+    lab = runtime.lab_running()
+    return [container.name for container in lab.containers.list(all=True)] if lab else []
+
+
+def running() -> Iterable[str]:
+    """The names of those that run."""
+    lab = runtime.lab_running()
+    return [container.name for container in lab.containers.list()] if lab else []
+
+
+def images() -> Iterable[str]:
+    """Every tag, and the short form of those that end in :latest."""
+    try:
+        tags = [tag for image in runtime.current_lab().images.list() for tag in image.tags]
+    except NbcontainerError:
+        return []  # Tab is no place for an error: the command itself will say it
+    return sorted({*tags, *(tag.removesuffix(":latest") for tag in tags)})
+
+
+def volumes() -> Iterable[str]:
+    """Every volume's name."""
+    lab = runtime.lab_running()
+    return [volume.name for volume in lab.volumes.list()] if lab else []
+
+
+def labs() -> Iterable[str]:
+    """The labs that have a name."""
+    lab = runtime.lab_running()
+    return (
+        sorted(path.name for path in lab.home.labs.iterdir() if not path.name.startswith("~")) if lab else []
+    )
+
+
+LIVE: Mapping[str, Callable[[], Iterable[str]]] = {
+    "bootstrap": lambda: ["busybox"],
+    "capability": lambda: CAPABILITIES,
+    "container": containers,
+    "image": images,
+    "lab": labs,
+    "path": lambda: [f"{name}:" for name in containers()],
+    "running": running,
+    "signal": lambda: sorted(known.name.removeprefix("SIG") for known in signal.Signals),
+    "volume": volumes,
+}

@@ -1,0 +1,232 @@
+"""rtnetlink, just as much as is needed: links, addresses, routes (rtnetlink(7), linux/rtnetlink.h).
+
+Standard library only: set-up processes inside the lab use it on sockets of their own, the notebook's process on
+sockets that were opened in the lab.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLM_F_REQUEST = 0x1
+NLM_F_ACK = 0x4
+NLM_F_ROOT_MATCH = 0x300
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
+
+RTM_NEWLINK = 16
+RTM_DELLINK = 17
+RTM_GETLINK = 18
+RTM_NEWADDR = 20
+RTM_NEWROUTE = 24
+
+IFLA_ADDRESS = 1
+IFLA_IFNAME = 3
+IFLA_MASTER = 10
+IFLA_LINKINFO = 18
+IFLA_NET_NS_FD = 28
+IFLA_INFO_KIND = 1
+IFLA_INFO_DATA = 2
+VETH_INFO_PEER = 1
+IFA_ADDRESS = 1
+IFA_LOCAL = 2
+IFA_BROADCAST = 4
+RTA_GATEWAY = 5
+RTA_OIF = 4
+
+IFF_UP = 1
+RT_TABLE_MAIN = 254
+RTPROT_BOOT = 3
+RT_SCOPE_UNIVERSE = 0
+RTN_UNICAST = 1
+
+_NESTED = 0x8000
+_CREATE = NLM_F_CREATE | NLM_F_EXCL
+#: The index a container's eth0 has: lo is 1.
+ETH0 = 2
+
+
+def _attribute(kind: int, data: bytes) -> bytes:
+    length = 4 + len(data)
+    return struct.pack("HH", length, kind) + data + b"\0" * (-length % 4)
+
+
+def _link(index: int = 0, flags: int = 0) -> bytes:
+    return struct.pack("BBHiII", socket.AF_UNSPEC, 0, 0, index, flags, flags)
+
+
+def _name(text: str) -> bytes:
+    return _attribute(IFLA_IFNAME, text.encode() + b"\0")
+
+
+def mac_bytes(text: str) -> bytes:
+    """`02:42:ac:11:00:02` as six bytes."""
+    return bytes.fromhex(text.replace(":", ""))
+
+
+class Rtnetlink:
+    """Requests over one NETLINK_ROUTE socket. A refusal is an `OSError` whose filename says what was asked."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._sequence = 0
+
+    def request(self, kind: int, flags: int, body: bytes, what: str) -> None:
+        """Send one request and wait for its acknowledgement."""
+        self.batch([(kind, flags, body, what)])
+
+    def batch(self, requests: list[tuple[int, int, bytes, str]]) -> None:
+        """Send several requests at once; the first refusal is raised when all have been answered."""
+        messages, names = [], {}
+        for kind, flags, body, what in requests:
+            self._sequence += 1
+            names[self._sequence] = what
+            head = struct.pack("IHHII", 16 + len(body), kind, flags | NLM_F_REQUEST | NLM_F_ACK, self._sequence, 0)
+            messages.append(head + body)
+        self.sock.send(b"".join(messages))
+        refusal: OSError | None = None
+        while names:
+            for kind, sequence, body in self._receive():
+                if kind == NLMSG_ERROR and sequence in names:
+                    number = -struct.unpack_from("i", body)[0]
+                    what = names.pop(sequence)
+                    if number and refusal is None:
+                        refusal = OSError(number, os.strerror(number), what)
+        if refusal is not None:
+            raise refusal
+
+    def _receive(self) -> Iterator[tuple[int, int, bytes]]:
+        data = self.sock.recv(1 << 17)
+        offset = 0
+        while offset + 16 <= len(data):
+            length, kind, _, sequence, _ = struct.unpack_from("IHHII", data, offset)
+            if length < 16:
+                return
+            yield kind, sequence, data[offset + 16 : offset + length]
+            offset += (length + 3) & ~3
+
+    def links(self) -> list[dict[str, Any]]:
+        """Every link: `{"index", "name", "flags", "mac", "master"}`."""
+        self._sequence += 1
+        body = _link()
+        head = struct.pack("IHHII", 16 + len(body), RTM_GETLINK, NLM_F_REQUEST | NLM_F_ROOT_MATCH, self._sequence, 0)
+        self.sock.send(head + body)
+        found: list[dict[str, Any]] = []
+        while True:
+            for kind, _, message in self._receive():
+                if kind == NLMSG_DONE:
+                    return found
+                if kind == NLMSG_ERROR:
+                    number = -struct.unpack_from("i", message)[0]
+                    raise OSError(number, os.strerror(number), "links")
+                if kind == RTM_NEWLINK:
+                    found.append(_parse_link(message))
+
+    def link_add(self, kind: str, name: str, *, index: int = 0, mac: str | None = None, up: bool = True) -> None:
+        """`ip link add NAME type KIND`."""
+        body = _link(index, IFF_UP if up else 0) + _name(name)
+        if mac:
+            body += _attribute(IFLA_ADDRESS, mac_bytes(mac))
+        body += _attribute(IFLA_LINKINFO | _NESTED, _attribute(IFLA_INFO_KIND, kind.encode()))
+        self.request(RTM_NEWLINK, _CREATE, body, f"link {name}")
+
+    def link_delete(self, name: str) -> None:
+        """`ip link del NAME`."""
+        self.request(RTM_DELLINK, 0, _link() + _name(name), f"link {name}")
+
+    def address_add(self, index: int, address: str, prefixlen: int, broadcast: str | None = None) -> None:
+        """`ip addr add ADDRESS/PREFIXLEN dev INDEX`."""
+        self.request(*_address(index, address, prefixlen, broadcast))
+
+
+def _parse_link(message: bytes) -> dict[str, Any]:
+    _, _, _, index, flags, _ = struct.unpack_from("BBHiII", message)
+    link: dict[str, Any] = {"index": index, "flags": flags, "name": "", "mac": "", "master": 0}
+    offset = 16
+    while offset + 4 <= len(message):
+        length, kind = struct.unpack_from("HH", message, offset)
+        if length < 4:
+            break
+        data = message[offset + 4 : offset + length]
+        if kind == IFLA_IFNAME:
+            link["name"] = data.rstrip(b"\0").decode()
+        elif kind == IFLA_ADDRESS:
+            link["mac"] = data.hex(":")
+        elif kind == IFLA_MASTER:
+            link["master"] = struct.unpack("i", data)[0]
+        offset += (length + 3) & ~3
+    return link
+
+
+def _address(index: int, address: str, prefixlen: int, broadcast: str | None) -> tuple[int, int, bytes, str]:
+    body = struct.pack("BBBBi", socket.AF_INET, prefixlen, 0, RT_SCOPE_UNIVERSE, index)
+    body += _attribute(IFA_LOCAL, socket.inet_aton(address)) + _attribute(IFA_ADDRESS, socket.inet_aton(address))
+    if broadcast:
+        body += _attribute(IFA_BROADCAST, socket.inet_aton(broadcast))
+    return RTM_NEWADDR, _CREATE, body, f"address {address}"
+
+
+def _default_route(gateway: str, index: int) -> tuple[int, int, bytes, str]:
+    body = struct.pack(
+        "BBBBBBBBI", socket.AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0
+    )
+    body += _attribute(RTA_GATEWAY, socket.inet_aton(gateway)) + _attribute(RTA_OIF, struct.pack("i", index))
+    return RTM_NEWROUTE, _CREATE, body, f"default route via {gateway}"
+
+
+def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int) -> None:
+    """Wire up a container from within its new network namespace, `netns_fd`.
+
+    Over `host_netlink`, a socket of the lab's own namespace: a veth pair, one end up on the bridge, the other born
+    here as eth0. Then lo and eth0 up, the address, the default route. `endpoint` is `Endpoint.to_json()`.
+    """
+    host = Rtnetlink(host_netlink)
+    peer = _link(ETH0) + _name("eth0") + _attribute(IFLA_ADDRESS, mac_bytes(endpoint["mac"]))
+    peer += _attribute(IFLA_NET_NS_FD, struct.pack("i", netns_fd))
+    info = _attribute(IFLA_INFO_KIND, b"veth")
+    info += _attribute(IFLA_INFO_DATA | _NESTED, _attribute(VETH_INFO_PEER | _NESTED, peer))
+
+    def pair(index: int) -> tuple[int, int, bytes, str]:
+        body = _link(index, IFF_UP) + _name(endpoint["veth"])
+        body += _attribute(IFLA_ADDRESS, mac_bytes(endpoint["host_mac"]))
+        body += _attribute(IFLA_MASTER, struct.pack("i", endpoint["bridge_index"]))
+        return RTM_NEWLINK, _CREATE, body + _attribute(IFLA_LINKINFO | _NESTED, info), f"link {endpoint['veth']}"
+
+    try:
+        host.request(*pair(endpoint["ifindex"]))
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.EBUSY):
+            raise
+        # The namespace of an earlier container is taken apart by the kernel in its own time: its link goes now.
+        _delete_stale(host, endpoint["veth"], endpoint["ifindex"])
+        try:
+            host.request(*pair(endpoint["ifindex"]))
+        except OSError as again:
+            if again.errno not in (errno.EEXIST, errno.EBUSY):
+                raise
+            host.request(*pair(0))  # a link made by hand has that index
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
+        Rtnetlink(sock).batch(
+            [
+                (RTM_NEWLINK, 0, _link(1, IFF_UP), "lo up"),
+                _address(ETH0, endpoint["ip"], endpoint["prefixlen"], endpoint["broadcast"]),
+                (RTM_NEWLINK, 0, _link(ETH0, IFF_UP), "eth0 up"),
+                _default_route(endpoint["gateway"], ETH0),
+            ]
+        )
+
+
+def _delete_stale(host: Rtnetlink, name: str, index: int) -> None:
+    for link in host.links():
+        if link["name"] == name or (link["index"] == index and link["name"].startswith("veth")):
+            try:
+                host.link_delete(link["name"])
+            except OSError:
+                pass  # gone by itself meanwhile
