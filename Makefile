@@ -38,8 +38,9 @@ setup: .venv/setup
 	@tools/venv.sh .venv test
 	@touch $@
 
+# Jupyter refuses root unless told; the notebook's containers are no more root than anybody's.
 lab: .venv/notebook
-	.venv/bin/jupyter lab notebooks/00-tour.ipynb
+	.venv/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00-tour.ipynb
 
 tour: .venv/notebook
 	@$(PYTHON) tools/tour.py notebooks/00-tour.ipynb

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -185,12 +186,14 @@ def trace(lab: Lab, count: int) -> str:
         container = lab.containers.run("busybox", ["true"], rm=True, **limits)
         # create, start, die, destroy
         if number >= 3 and len(at) == 5:
-            for name, earlier, later in zip(names, at, at[1:], strict=True):
+            for name, earlier, later in zip(names, at[:-1], at[1:], strict=True):
                 sides[name].append(1000 * (later - earlier))
             for step in container.trace:
-                steps[f"{step.kind} {step.what}".replace(container.id, "ID")].append(step.microseconds / 1000)
+                # The name of a link is the container's.
+                what = re.sub(r"\bveth\w+", "veth", f"{step.kind} {step.what}")
+                steps[what].append(step.microseconds / 1000)
             inside = sum(step.microseconds for step in container.trace) / 1000
-            steps["request, clone, and exec itself"].append(sides[names[1]][-1] - inside)
+            steps["the request, clone and exec themselves"].append(sides[names[1]][-1] - inside)
         time.sleep(0.02)
     end_watch()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ def text(output: dict[str, Any]) -> str:
     if output["output_type"] == "stream":
         return str(output["text"])
     if output["output_type"] == "error":
-        return "\n".join(output["traceback"])
+        return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output["traceback"]))
     return str(output["data"].get("text/plain", ""))
 
 
@@ -38,8 +39,9 @@ def main(path: Path) -> int:
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
-        timeout=600,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
+        timeout=600,
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_complete=lambda cell, cell_index: show(cell) if cell["cell_type"] != "code" else None,
         on_cell_executed=lambda cell, cell_index, execute_reply: show(cell),
@@ -47,7 +49,7 @@ def main(path: Path) -> int:
     try:
         client.execute()
     except CellExecutionError as error:
-        print(error, file=sys.stderr)
+        print(f"{path} stops here: {error.ename}: {error.evalue}", file=sys.stderr)
         return 1
     return 0
 

@@ -6,9 +6,7 @@ from nbcontainer.magics.grammar import Option
 
 DETACH = Option("detach", "d", help="Run container in background and return it")
 EXPLAIN = Option("explain", help="Show each step that made the container, and how long it took")
-NO_CHECK = Option(
-    "no-check", help="Return the container instead of raising when the command does not exit with 0"
-)
+NO_CHECK = Option("no-check", help="Do not fail when the command exits with something other than 0")
 
 ENVIRONMENT = (
     Option("env", "e", "list", "Set environment variables"),

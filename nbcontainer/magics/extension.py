@@ -7,6 +7,12 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from IPython.core.completer import (
+    CompletionContext,
+    SimpleCompletion,
+    SimpleMatcherResult,
+    context_matcher,
+)
 from IPython.core.magic import needs_local_scope, no_var_expand
 from IPython.utils.text import DollarFormatter
 
@@ -31,7 +37,7 @@ def load(ipython: Any) -> None:
     undo = _loaded[id(ipython)] = []
     for root in ROOTS:
         _add_magic(ipython, root, undo)
-        _add_completer(ipython, root, undo)
+    _add_completer(ipython, undo)
     _add_displayhook(ipython, undo)
     _add_views(ipython, undo)
 
@@ -96,35 +102,43 @@ def expand(line: str, names: dict[str, Any]) -> str:
 # -- completion
 
 
-def _add_completer(ipython: Any, root: Command, undo: Undo) -> None:
-    starts = [root.name]
-    if not root.name.startswith("%%") and any(command.cell for command in root.commands):
-        starts.append(f"%{root.name}")
-
-    def completer(_: Any, event: Any) -> list[str]:
-        return candidates(root, event.text_until_cursor, event.symbol)
-
-    for start in starts:
-        ipython.set_hook("complete_command", completer, str_key=start)
-    # `c = %container run …`
-    assigned = rf"\s*\w[\w\s,.]*=\s*{re.escape(root.name)}\s"
-    ipython.set_hook("complete_command", completer, re_key=assigned)
-    known = ipython.strdispatchers["complete_command"]
-    undo.append(lambda: [known.strs.pop(start, None) for start in starts])
-    undo.append(lambda: known.regexs.pop(re.compile(assigned), None))
+#: A line that is, or assigns, one of our magics: its name, then what is typed after it.
+_TYPED = re.compile(r"\s*(?:[\w\s,.]+=\s*)?%?%(\w+)\s(.*)", re.DOTALL)
 
 
-def candidates(root: Command, text: str, symbol: str) -> list[str]:
-    """What the word at the end of `text` can become. IPython takes its part `symbol` for the whole word."""
-    typed = text.rpartition(root.name)[2]
+def _add_completer(ipython: Any, undo: Undo) -> None:
+    @context_matcher()  # type: ignore[untyped-decorator, unused-ignore]
+    def nbcontainer_matcher(context: CompletionContext) -> SimpleMatcherResult:
+        word, found = candidates(context.line_with_cursor[: context.cursor_position])
+        # Without candidates other matchers may have some: files, Python names between braces.
+        return {
+            "completions": [SimpleCompletion(text, type="magic") for text in found],
+            "matched_fragment": word,
+            "suppress": bool(found),
+            "ordered": True,
+        }
+
+    matchers = ipython.Completer.custom_matchers
+    matchers.append(nbcontainer_matcher)
+    undo.append(lambda: matchers.remove(nbcontainer_matcher))
+
+
+def candidates(text: str) -> tuple[str, list[str]]:
+    """The word at the end of a line, and what it can become; nothing when the line is none of ours."""
+    match = _TYPED.fullmatch(text)
+    root = next((root for root in ROOTS if match and root.name == f"%{match[1]}"), None)
+    if match is None or root is None:
+        return "", []
+    *before, word = match[2].split(" ")
+    return word, complete(root, [*_shell_words(" ".join(before)), word], LIVE)
+
+
+def _shell_words(text: str) -> list[str]:
+    """The words of a line that may end within a quotation."""
     try:
-        words = shlex.split(typed)
+        return shlex.split(text)
     except ValueError:
-        words = typed.split()
-    if not typed or typed[-1].isspace():
-        words.append("")
-    kept = words[-1].removesuffix(symbol)
-    return [found.removeprefix(kept) for found in complete(root, words, LIVE)]
+        return text.split()
 
 
 # -- display

@@ -7,6 +7,8 @@ from nbcontainer.magics.grammar import HELP, Command, Option, usage_line
 WIDTH = 79
 #: pflag lets the last line of an option's text run over by this much rather than leave a short word alone.
 SLOP = 5
+#: cobra gives every name at least this much room.
+NARROWEST = 11
 
 
 def help_text(command: Command, path: str) -> str:
@@ -48,7 +50,7 @@ def _left(option: Option) -> str:
 
 
 def _command_lines(commands: tuple[Command, ...]) -> str:
-    width = max(len(command.name) for command in commands) + 1
+    width = max(NARROWEST, *(len(command.name) for command in commands)) + 1
     return "\n".join(
         f"  {command.name.ljust(width)} {command.summary}"
         for command in sorted(commands, key=lambda command: command.name)

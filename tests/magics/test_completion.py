@@ -7,7 +7,6 @@ import pytest
 from nbcontainer.magics.completion import complete
 from nbcontainer.magics.container import CONTAINER
 from nbcontainer.magics.extension import candidates
-from nbcontainer.magics.lab import LAB
 
 LIVE = {
     "container": lambda: ["busy1", "web"],
@@ -62,9 +61,16 @@ def test_choices_come_before_names() -> None:
     ]
 
 
-def test_a_part_of_the_word_is_completed_as_that_part() -> None:
-    # IPython cuts words at "=" and ":".
-    assert candidates(CONTAINER, "%container run --network=ho", "ho") == ["host"]
-    assert candidates(CONTAINER, "%container run --network ho", "ho") == ["host"]
-    assert candidates(CONTAINER, "%%container ru", "ru") == ["run"]
-    assert candidates(LAB, "x = %lab do", "do") == ["doctor"]
+def test_lines_that_are_ours_are_completed() -> None:
+    assert candidates("%container run --network=ho") == ("--network=ho", ["--network=host"])
+    assert candidates("%%container ru") == ("ru", ["run"])
+    assert candidates("  x = %lab do") == ("do", ["doctor"])
+    assert candidates("%container run -e 'A=b c' --netw") == ("--netw", ["--network"])
+    assert candidates("%container run -e 'A=b --netw") == ("--netw", ["--network"])
+
+
+@pytest.mark.parametrize(
+    "line", ["%timeit run", "print(x", "", "x = 5 % container ", "%containers ru", "!container ru"]
+)
+def test_other_lines_are_left_alone(line: str) -> None:
+    assert candidates(line)[1] == []

@@ -40,11 +40,11 @@ def test_run_as_docker_prints_it() -> None:
         "Usage:  %container run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\n"
         "Create and run a new container from an image\n\n"
         "Options:\n"
-        "      --add-host list                  Add a custom host-to-IP mapping\n"
-        "                                       (host:ip)\n"
+        "      --add-host list                    Add a custom host-to-IP mapping\n"
+        "                                         (host:ip)\n"
     )
-    assert "  -d, --detach                         Run container in background and\n" in text
-    assert "      --restart string                 Restart policy to apply when a\n" in text
+    assert "  -d, --detach                           Run container in background and\n" in text
+    assert "      --restart string                   Restart policy to apply when a\n" in text
     assert 'exits (default "no")' in text
     assert max(map(len, text.splitlines())) <= 79
 
