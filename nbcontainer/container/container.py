@@ -23,7 +23,7 @@ from nbcontainer.image.images import Image
 from nbcontainer.lab.process import Process
 
 if TYPE_CHECKING:
-    from nbcontainer.cgroup.cgroups import Group
+    from nbcontainer.cgroup.group import Group
     from nbcontainer.container.containers import Containers
     from nbcontainer.network.endpoint import Endpoint
 
@@ -146,7 +146,7 @@ class Container:
             with launch.Launch(self) as prepared:
                 self._stopped.clear()
                 self.process = self.lab.spawn(
-                    setup.main, prepared.request, fds=prepared.fds, pidns=prepared.pidns, cgroup=prepared.clone
+                    setup.main, prepared.request, fds=prepared.fds, pidns=prepared.pidns
                 )
                 prepared.close_theirs()
                 self._await_start(prepared.sync)
@@ -432,7 +432,6 @@ class Container:
         process_spec, user, filter_ = launch.exec_process(self, options)
         ends = [] if options.tty else stdio.pipes(interactive)
         cgroups = self.cgroup.join_descriptors() if self.cgroup is not None else []
-        clone = self.cgroup.clone_descriptor() if self.cgroup is not None else None
         request = {"process": process_spec, "user": user, "seccomp": filter_, "stdio": len(ends)}
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
@@ -442,14 +441,13 @@ class Container:
                     request,
                     fds=[theirs.fileno(), target.pidfd, *ends, *cgroups],
                     pidns=target.pidfd,
-                    cgroup=clone,
                 )
             except OSError:
                 stdio.discard()
                 raise Conflict(f"Container {self.id} is not running") from None
             finally:
                 theirs.close()
-                for fd in (*ends, *cgroups, *([clone] if clone is not None else [])):
+                for fd in (*ends, *cgroups):
                     os.close(fd)
             while True:
                 message, fds, _, _ = socket.recv_fds(ours, MESSAGE, 1)

@@ -34,7 +34,6 @@ class Launch:
             container.cgroup = owner.cgroups.create(
                 f"{container.lab.instance}/{container.id}", owner.limits(options)
             )
-            self.clone = self._keep(container.cgroup.clone_descriptor())
             self.pidns = self._pid_namespace()
             joined = self._joined()
             self._allocate_endpoint()
@@ -82,11 +81,6 @@ class Launch:
         """Close this process's copies of what the set-up process was given."""
         while self._theirs:
             os.close(self._theirs.pop())
-
-    def _keep(self, fd: int | None) -> int | None:
-        if fd is not None:
-            self._theirs.append(fd)
-        return fd
 
     def _other(self, reference: str, what: str) -> Container:
         other = self.container.owner.get(reference)

@@ -241,20 +241,18 @@ class Handle:
         *args: Any,
         fds: Sequence[int] = (),
         pidns: PidNamespace | int = "lab",
-        cgroup: int | None = None,
     ) -> Process:
         """Run `target(*args, fds=[…])` in a new process of the lab, forked from init.
 
         `target` is a module-level function; `args` are JSON values. `pidns` is `"lab"`, `"new"`, or a pidfd whose
-        pid namespace to join. `cgroup` is a descriptor of a cgroup v2 directory to be born in. The process has its
+        pid namespace to join. The process has its
         own session and none of init's descriptors. Raises `LabGone` or `OSError`.
         """
-        passed = [fd for fd in (cgroup, pidns if isinstance(pidns, int) else None) if fd is not None]
+        passed = [pidns] if isinstance(pidns, int) else []
         request = {
             "target": f"{target.__module__}:{target.__qualname__}",
             "args": args,
             "pidns": "join" if isinstance(pidns, int) else pidns,
-            "cgroup": cgroup is not None,
             "large": False,
         }
         return self._request(request, [*passed, *fds])

@@ -150,15 +150,14 @@ class Init:
         if module.startswith("nbcontainer."):
             importlib.import_module(module)
         rest = list(fds)
-        cgroup = rest.pop(0) if request["cgroup"] else None
         if request["pidns"] == "join":
-            return self.spawn_joined(request, rest.pop(0), cgroup, rest)
-        pid = namespaces.fork(CLONE_NEWPID if request["pidns"] == "new" else 0, cgroup)
+            return self.spawn_joined(request, rest.pop(0), rest)
+        pid = namespaces.fork(CLONE_NEWPID if request["pidns"] == "new" else 0)
         if pid == 0:
             self.child(request, rest)
         return pid
 
-    def spawn_joined(self, request: dict[str, Any], target: int, cgroup: int | None, fds: list[int]) -> int:
+    def spawn_joined(self, request: dict[str, Any], target: int, fds: list[int]) -> int:
         """As `spawn`, in the pid namespace of the process behind the pidfd `target`.
 
         setns(2) moves only children into a pid namespace: a short-lived process joins and forks ours with
@@ -169,7 +168,7 @@ class Init:
         if stage == 0:
             try:
                 namespaces.setns(target, CLONE_NEWPID)
-                pid = namespaces.fork(CLONE_PARENT, cgroup)
+                pid = namespaces.fork(CLONE_PARENT)
                 if pid == 0:
                     self.child(request, fds)
                 os.write(write, json.dumps({"pid": pid}).encode())

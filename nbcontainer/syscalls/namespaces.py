@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import signal
-import struct
 
 from nbcontainer.syscalls.libc import check, libc, syscall
 
@@ -16,7 +15,6 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 CLONE_PARENT = 0x00008000
-CLONE_INTO_CGROUP = 0x200000000
 
 #: /proc/PID/ns/NAME and the flag that makes or joins one, in the order `lsns` knows them.
 FLAGS = {
@@ -40,19 +38,13 @@ def setns(fd: int, flags: int) -> None:
     check(libc.setns(ctypes.c_int(fd), ctypes.c_int(flags)), "setns")
 
 
-def fork(flags: int = 0, cgroup: int | None = None) -> int:
+def fork(flags: int = 0) -> int:
     """fork(2) with clone(2)'s namespace flags: the child's pid, or 0 in the child.
 
-    Only for a single-threaded process: Python's own fork hooks do not run. With `cgroup`, a descriptor of a
-    cgroup v2 directory, the child is born in that group (clone3(2), CLONE_INTO_CGROUP).
+    Only for a single-threaded process: Python's own fork hooks do not run.
     """
-    if cgroup is None:
-        zero = ctypes.c_long(0)
-        return syscall("clone", ctypes.c_ulong(flags | signal.SIGCHLD), zero, zero, zero, zero)
-    # A child made with CLONE_PARENT inherits the exit signal, and clone3 wants none given then.
-    exit_signal = 0 if flags & CLONE_PARENT else int(signal.SIGCHLD)
-    args = struct.pack("11Q", flags | CLONE_INTO_CGROUP, 0, 0, 0, exit_signal, 0, 0, 0, 0, 0, cgroup)
-    return syscall("clone3", args, ctypes.c_size_t(len(args)))
+    zero = ctypes.c_long(0)
+    return syscall("clone", ctypes.c_ulong(flags | signal.SIGCHLD), zero, zero, zero, zero)
 
 
 def sethostname(name: str) -> None:

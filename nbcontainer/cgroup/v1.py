@@ -1,0 +1,221 @@
+"""Control groups v1: one hierarchy a controller (cgroups(7); kernel, admin-guide/cgroup-v1/).
+
+| v2 (our words)            | v1                                             |
+|---------------------------|------------------------------------------------|
+| memory.max                | memory.limit_in_bytes                          |
+| memory.swap.max           | memory.memsw.limit_in_bytes (with memory)      |
+| memory.low                | memory.soft_limit_in_bytes                     |
+| cpu.max                   | cpu.cfs_quota_us, cpu.cfs_period_us            |
+| cpu.weight                | cpu.shares                                     |
+| cpuset.cpus, cpuset.mems  | the same, to be set before anybody joins       |
+| pids.max                  | pids.max                                       |
+| io.weight                 | blkio.bfq.weight or blkio.weight               |
+| cgroup.freeze             | freezer.state                                  |
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from nbcontainer.cgroup.group import flat, kill_all, read, remove_directory, write
+from nbcontainer.cgroup.limits import Limits, Usage
+from nbcontainer.errors import Unavailable
+
+#: Hierarchies every group is in: what is counted, and what is limited most often.
+ALWAYS = ("cpu", "cpuacct", "memory", "pids")
+#: v2's controllers and the v1 hierarchies that do their work.
+NAMES = {"cpu": "cpu", "memory": "memory", "pids": "pids", "cpuset": "cpuset", "io": "blkio"}
+
+
+class GroupV1:
+    """A directory of the same name in every hierarchy that is used. `tops` are ours, by controller."""
+
+    def __init__(self, tops: dict[str, str], path: str) -> None:
+        self.tops = tops
+        self.path = path
+        self._made: list[str] = []
+        self._oom_before = 0
+
+    def _directory(self, controller: str) -> str:
+        return f"{self.tops[controller]}/{self.path}"
+
+    def make(self, limits: Limits) -> None:
+        """Make the directories and set the limits; nothing is left when that fails."""
+        wanted = {NAMES[controller] for controller in limits.controllers()}
+        try:
+            made: set[str] = set()
+            for controller in (*ALWAYS, *sorted(wanted - set(ALWAYS))):
+                # cpu and cpuacct are one mount on many machines.
+                if controller in self.tops and self.tops[controller] not in made:
+                    self._make(controller)
+                    made.add(self.tops[controller])
+            self.set(limits)
+        except BaseException:
+            self.remove()
+            raise
+
+    def _make(self, controller: str) -> None:
+        directory = self._directory(controller)
+        try:
+            os.mkdir(directory, 0o755)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(directory), 0o755, exist_ok=True)
+            os.mkdir(directory, 0o755)
+        self._made.append(controller)
+        if controller == "cpuset":
+            self._inherit_cpuset(directory)
+
+    def _inherit_cpuset(self, directory: str) -> None:
+        """A new cpuset is empty, and takes no process until it is not; so for every level up to the top."""
+        levels, level = [], directory
+        while level != os.path.dirname(self.tops["cpuset"]):
+            levels.append(level)
+            level = os.path.dirname(level)
+        for level in reversed(levels):
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                if not read(f"{level}/{name}").strip():
+                    write(f"{level}/{name}", read(f"{os.path.dirname(level)}/{name}").strip())
+
+    def join_descriptors(self) -> list[int]:
+        """As `Group`."""
+        return [
+            os.open(f"{self._directory(controller)}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            for controller in self._made
+        ]
+
+    def set(self, limits: Limits) -> None:
+        """As `Group`."""
+        try:
+            self._set(limits)
+        except OSError as error:
+            raise Unavailable(
+                f"the limit was refused: {os.path.basename(str(error.filename))}: {error.strerror}"
+            ) from None
+
+    def _set(self, limits: Limits) -> None:
+        if limits.memory is not None or limits.memory_swap is not None or limits.memory_reservation is not None:
+            self._set_memory(limits)
+        if limits.cpu_period_us is not None:
+            write(f"{self._directory('cpu')}/cpu.cfs_period_us", str(limits.cpu_period_us))
+        if limits.cpu_quota_us is not None:
+            write(f"{self._directory('cpu')}/cpu.cfs_quota_us", str(limits.cpu_quota_us))
+        if limits.cpu_shares is not None:
+            write(f"{self._directory('cpu')}/cpu.shares", str(limits.cpu_shares))
+        if limits.pids is not None:
+            write(f"{self._directory('pids')}/pids.max", str(limits.pids))
+        for name, value in (("cpuset.cpus", limits.cpuset_cpus), ("cpuset.mems", limits.cpuset_mems)):
+            if value is not None:
+                self._join_late("cpuset")
+                write(f"{self._directory('cpuset')}/{name}", value)
+        if limits.io_weight is not None:
+            self._join_late("blkio")
+            self._set_weight(limits.io_weight)
+
+    def _set_memory(self, limits: Limits) -> None:
+        directory = self._directory("memory")
+        values = []
+        if limits.memory is not None:
+            values.append(("memory.limit_in_bytes", limits.memory))
+        memsw = f"{directory}/memory.memsw.limit_in_bytes"
+        if limits.memory_swap is not None and os.path.exists(memsw):
+            values.append(("memory.memsw.limit_in_bytes", limits.memory_swap))
+            # memory must never exceed memory and swap: raising starts with the larger one.
+            current = int(read(memsw))
+            if len(values) == 2 and limits.memory is not None and limits.memory > current:
+                values.reverse()
+        if limits.memory_reservation is not None:
+            values.append(("memory.soft_limit_in_bytes", limits.memory_reservation))
+        for name, value in values:
+            write(f"{directory}/{name}", str(value))
+
+    def _set_weight(self, weight: int) -> None:
+        for name in ("blkio.bfq.weight", "blkio.weight"):
+            if os.path.exists(f"{self._directory('blkio')}/{name}"):
+                write(f"{self._directory('blkio')}/{name}", str(weight))
+                return
+        raise Unavailable("this kernel has no block io weights (CONFIG_BFQ_GROUP_IOSCHED is off)")
+
+    def _join_late(self, controller: str) -> None:
+        """Be in a hierarchy that was not asked for at first; processes that are already running move there."""
+        if controller in self._made:
+            return
+        if controller not in self.tops:
+            raise Unavailable(f"this machine has no {controller} hierarchy that may be written")
+        self._make(controller)
+        while True:
+            there = set(self._pids(controller))
+            missing = [pid for pid in self.pids() if pid not in there]
+            if not missing:
+                return
+            for pid in missing:
+                try:
+                    write(f"{self._directory(controller)}/cgroup.procs", str(pid))
+                except ProcessLookupError:
+                    pass
+
+    def usage(self) -> Usage:
+        """As `Group`."""
+        cpu = flat(read(f"{self._directory('cpu')}/cpu.stat")) if "cpu" in self.tops else {}
+        return Usage(
+            cpu_usec=int(read(f"{self._directory('cpuacct')}/cpuacct.usage")) // 1000 if "cpuacct" in self.tops else None,
+            throttled_periods=cpu.get("nr_throttled"),
+            throttled_usec=cpu["throttled_time"] // 1000 if "throttled_time" in cpu else None,
+            memory=self._number("memory", "memory.usage_in_bytes"),
+            memory_limit=self._limit(),
+            pids=self._number("pids", "pids.current"),
+            oom_kills=self.oom_kills(),
+        )
+
+    def _number(self, controller: str, name: str) -> int | None:
+        return int(read(f"{self._directory(controller)}/{name}")) if controller in self.tops else None
+
+    def _limit(self) -> int | None:
+        limit = self._number("memory", "memory.limit_in_bytes")
+        return None if limit is None or limit > 1 << 60 else limit
+
+    def _pids(self, controller: str) -> list[int]:
+        return [int(pid) for pid in read(f"{self._directory(controller)}/cgroup.procs").split()]
+
+    def pids(self) -> list[int]:
+        """As `Group`."""
+        return self._pids(self._made[0]) if self._made else []
+
+    def freeze(self) -> None:
+        """As `Group`. freezer-subsystem.rst: FREEZING until all have stopped."""
+        self._join_late("freezer")
+        state = f"{self._directory('freezer')}/freezer.state"
+        for _ in range(2000):
+            write(state, "FROZEN")
+            if read(state).strip() == "FROZEN":
+                return
+            time.sleep(0.001)
+        write(state, "THAWED")
+        raise Unavailable("a process of the container cannot be frozen: it waits in the kernel")
+
+    def thaw(self) -> None:
+        """As `Group`."""
+        if "freezer" in self._made:
+            write(f"{self._directory('freezer')}/freezer.state", "THAWED")
+
+    def kill(self) -> None:
+        """As `Group`."""
+        self.thaw()
+        kill_all(self)
+
+    def oom_kills(self) -> int:
+        """As `Group`."""
+        if "memory" not in self.tops:
+            return 0
+        try:
+            return flat(read(f"{self._directory('memory')}/memory.oom_control")).get("oom_kill", 0)
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return 0
+
+    def remove(self) -> None:
+        """As `Group`."""
+        while self._made:
+            remove_directory(self._directory(self._made.pop()))
