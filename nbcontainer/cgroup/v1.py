@@ -159,7 +159,9 @@ class GroupV1:
         """As `Group`."""
         cpu = flat(read(f"{self._directory('cpu')}/cpu.stat")) if "cpu" in self.tops else {}
         return Usage(
-            cpu_usec=int(read(f"{self._directory('cpuacct')}/cpuacct.usage")) // 1000 if "cpuacct" in self.tops else None,
+            cpu_usec=int(read(f"{self._directory('cpuacct')}/cpuacct.usage")) // 1000
+            if "cpuacct" in self.tops
+            else None,
             throttled_periods=cpu.get("nr_throttled"),
             throttled_usec=cpu["throttled_time"] // 1000 if "throttled_time" in cpu else None,
             memory=self._number("memory", "memory.usage_in_bytes"),

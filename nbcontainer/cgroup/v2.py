@@ -59,7 +59,9 @@ class GroupV2:
             values.append(("memory.low", str(limits.memory_reservation)))
         if limits.cpu_quota_us is not None or limits.cpu_period_us is not None:
             quota = limits.cpu_quota_us
-            values.append(("cpu.max", f"{'max' if quota is None or quota <= 0 else quota} {limits.cpu_period_us or 100_000}"))
+            values.append(
+                ("cpu.max", f"{'max' if quota is None or quota <= 0 else quota} {limits.cpu_period_us or 100_000}")
+            )
         if limits.cpu_shares is not None:
             values.append(("cpu.weight", str(weight_of(limits.cpu_shares))))
         if limits.cpuset_cpus is not None:

@@ -69,7 +69,7 @@ class Binds:
         if not os.path.exists(source):
             if "create" not in entry["options"]:
                 raise InvalidArgument(
-                    f"invalid mount config for type \"bind\": bind source path does not exist: {source}"
+                    f'invalid mount config for type "bind": bind source path does not exist: {source}'
                 )
             os.makedirs(source)  # as Docker does for -v, not for --mount
         entry["options"] = [option for option in entry["options"] if option != "create"]

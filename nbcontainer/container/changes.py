@@ -40,7 +40,10 @@ def pack(request: dict[str, Any], path: str, contents: bool, *, fds: list[int]) 
     enter_root(request, fds[1] if len(fds) > 1 else None)
     name = "." if contents else os.path.basename(path.rstrip("/")) or "."
     os.lstat(path)
-    with os.fdopen(os.dup(fds[0]), "wb") as file, tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+    with (
+        os.fdopen(os.dup(fds[0]), "wb") as file,
+        tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
         tar.add(path, name, filter=_plain)
     return name
 
@@ -49,7 +52,10 @@ def pack_root(request: dict[str, Any], *, fds: list[int]) -> None:
     """Write the whole root to `fds[0]` as `docker export` does: without what is mounted below it."""
     _load_codecs()
     enter_root(request, None)
-    with os.fdopen(os.dup(fds[0]), "wb") as file, tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+    with (
+        os.fdopen(os.dup(fds[0]), "wb") as file,
+        tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
         for name in sorted(os.listdir("/")):
             tar.add(f"/{name}", name, filter=_plain)
 

@@ -145,9 +145,7 @@ class Container:
         try:
             with launch.Launch(self) as prepared:
                 self._stopped.clear()
-                self.process = self.lab.spawn(
-                    setup.main, prepared.request, fds=prepared.fds, pidns=prepared.pidns
-                )
+                self.process = self.lab.spawn(setup.main, prepared.request, fds=prepared.fds, pidns=prepared.pidns)
                 prepared.close_theirs()
                 self._await_start(prepared.sync)
         except BaseException as error:
@@ -337,9 +335,7 @@ class Container:
 
     # -- output and input
 
-    def logs(
-        self, tail: int | None = None, timestamps: bool = False, stdout: bool = True, stderr: bool = True
-    ) -> str:
+    def logs(self, tail: int | None = None, timestamps: bool = False, stdout: bool = True, stderr: bool = True) -> str:
         """What it printed, as text."""
         return look.log_text(self, tail, timestamps, stdout, stderr)
 
@@ -544,5 +540,3 @@ def start_failed(error: dict[str, Any], program: str) -> StartFailed:
     elif error["kind"] == "OSError":
         message = f"setting up the container failed at {error['filename']}: {os.strerror(error['errno'])}"
     return StartFailed(message, int(error["exit_code"]))
-
-

@@ -54,7 +54,9 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
         user = confine.resolve_user(request["user"])
         environment(arguments, user.home)
         confine.enter_directory(arguments["cwd"])
-        program = confine.find_program(arguments["args"][0], confine.environment_path(arguments["env"]), arguments["cwd"])
+        program = confine.find_program(
+            arguments["args"][0], confine.environment_path(arguments["env"]), arguments["cwd"]
+        )
         confine.become(arguments, request["seccomp"], user, trace)
         trace.step("exec", program)
         sync.send(json.dumps({"trace": trace.notes}).encode())

@@ -11,7 +11,6 @@ import os
 import socket
 import stat
 import struct
-import termios
 from typing import Any
 
 from nbcontainer.container import confine
@@ -29,6 +28,10 @@ _LINKS = {
     "ptmx": "pts/ptmx",
     "core": "/proc/kcore",
 }
+
+#: asm-generic/ioctls.h, which Python's termios leaves out.
+TIOCSPTLCK = 0x40045431
+TIOCGPTN = 0x80045430
 
 FLAGS = {
     "ro": mounts.MS_RDONLY,
@@ -62,10 +65,9 @@ class Plan:
     def gather(self) -> None:
         """Open, as detached copies, whatever comes from outside the root."""
         for index, entry in enumerate(self.spec["mounts"]):
-            if "bind" in entry.get("options", []) or "rbind" in entry.get("options", []):
-                if index not in self.trees:
-                    recursive = mounts.AT_RECURSIVE if "rbind" in entry["options"] else 0
-                    self.trees[index] = mounts.open_tree(entry["source"], _CLONE | recursive)
+            if entry["type"] == "bind" and index not in self.trees:
+                recursive = mounts.AT_RECURSIVE if "rbind" in entry["options"] else 0
+                self.trees[index] = mounts.open_tree(entry["source"], _CLONE | recursive)
         for name in _DEVICES:
             self.device_trees[f"/dev/{name}"] = mounts.open_tree(f"/dev/{name}", _CLONE)
         for device in self.spec["linux"].get("devices", []):
@@ -175,8 +177,8 @@ def _v1_controllers() -> list[str]:
 
 def terminal(master: int, sync: socket.socket) -> None:
     """Take the other side of the pty `master` as terminal, and send the master out (pty(7))."""
-    fcntl.ioctl(master, termios.TIOCSPTLCK, struct.pack("i", 0))
-    number = struct.unpack("i", fcntl.ioctl(master, termios.TIOCGPTN, struct.pack("i", 0)))[0]
+    fcntl.ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
+    number = struct.unpack("i", fcntl.ioctl(master, TIOCGPTN, struct.pack("i", 0)))[0]
     slave = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     socket.send_fds(sync, [b'{"terminal": true}'], [master])
     os.close(master)

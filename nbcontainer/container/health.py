@@ -1,4 +1,4 @@
-"""Healthchecks: the command of the image or of `--health-cmd`, run every interval (Dockerfile reference, HEALTHCHECK)."""
+"""Healthchecks: the command of the image or of `--health-cmd`, run every interval (Dockerfile reference)."""
 
 from __future__ import annotations
 

@@ -31,9 +31,7 @@ class Launch:
         owner, options = container.owner, container.options
         try:
             # Its cgroup first: what cannot be limited as asked must not start.
-            container.cgroup = owner.cgroups.create(
-                f"{container.lab.instance}/{container.id}", owner.limits(options)
-            )
+            container.cgroup = owner.cgroups.create(f"{container.lab.instance}/{container.id}", owner.limits(options))
             self.pidns = self._pid_namespace()
             joined = self._joined()
             self._allocate_endpoint()
@@ -107,7 +105,9 @@ class Launch:
             if mode.startswith("container:"):
                 other = self._other(mode.partition(":")[2], f"the {kind} namespace")
                 assert other.process is not None
-                _, fds = cast("tuple[None, list[int]]", self.container.lab.call(namespace, other.process.pid, _FILES[kind]))
+                _, fds = cast(
+                    "tuple[None, list[int]]", self.container.lab.call(namespace, other.process.pid, _FILES[kind])
+                )
                 joined[kind] = fds[0]
                 self._theirs.append(fds[0])
         return joined
@@ -178,6 +178,6 @@ def exec_process(container: Container, options: ExecOptions) -> tuple[dict[str, 
         process["cwd"] = options.workdir
     filter_ = filter_of(container.spec)
     if options.privileged:
-        process["capabilities"] = security.capability_sets(["ALL"], [], privileged=True)
+        process["capabilities"] = security.capability_sets(security.capabilities([], [], privileged=True))
         filter_ = None
     return process, options.user or user_of(container), filter_

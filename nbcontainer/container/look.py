@@ -68,7 +68,7 @@ def processes_inside(init: int) -> list[dict[str, str]]:
     namespace = os.stat(f"/proc/{init}/ns/pid").st_ino
     ticks = os.sysconf("SC_CLK_TCK")
     rows = []
-    for name in sorted((int(name) for name in os.listdir("/proc") if name.isdigit())):
+    for name in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         try:
             if os.stat(f"/proc/{name}/ns/pid").st_ino != namespace:
                 continue

@@ -18,10 +18,14 @@ _PROPAGATION = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
 
 def _destination(path: str, given: str) -> str:
     if not path.startswith("/"):
-        raise InvalidArgument(f"invalid volume specification: '{given}': invalid mount config: mount path must be absolute: '{path}'")
+        raise InvalidArgument(
+            f"invalid volume specification: '{given}': invalid mount config: mount path must be absolute: '{path}'"
+        )
     clean = posixpath.normpath("/" + path.lstrip("/"))
     if clean == "/" or "\0" in clean:
-        raise InvalidArgument(f"invalid volume specification: '{given}': invalid specification: destination can't be '/'")
+        raise InvalidArgument(
+            f"invalid volume specification: '{given}': invalid specification: destination can't be '/'"
+        )
     return clean
 
 
@@ -37,7 +41,7 @@ def volume(text: str) -> dict[str, Any]:
         if option == "ro":
             options.append("ro")
         elif option not in ("rw", "z", "Z", "nocopy", "cached", "delegated", "consistent", *_PROPAGATION):
-            raise InvalidArgument(f'invalid volume specification: \'{text}\': invalid mode: {parts[2]}')
+            raise InvalidArgument(f"invalid volume specification: '{text}': invalid mode: {parts[2]}")
     source = os.path.expanduser(parts[0])
     if source.startswith(("/", "./", "../")) or source in (".", ".."):
         entry = {"type": "bind", "source": os.path.abspath(source), "options": [*options, "create"]}
@@ -60,7 +64,9 @@ def mount(text: str) -> dict[str, Any]:
         if key == "readonly":
             value = value if equals else "true"
         elif not equals:
-            raise InvalidArgument(f"invalid argument \"{text}\" for \"--mount\" flag: invalid field '{part}' must be a key=value pair")
+            raise InvalidArgument(
+                f'invalid argument "{text}" for "--mount" flag: invalid field \'{part}\' must be a key=value pair'
+            )
         fields[key] = value
     kind = fields.pop("type", "volume")
     if "target" not in fields:
@@ -78,7 +84,12 @@ def mount(text: str) -> dict[str, Any]:
     elif kind == "bind":
         if not source:
             raise InvalidArgument(f'invalid argument "{text}" for "--mount" flag: type bind needs a source')
-        entry = {"destination": target, "type": "bind", "source": os.path.abspath(os.path.expanduser(source)), "options": options}
+        entry = {
+            "destination": target,
+            "type": "bind",
+            "source": os.path.abspath(os.path.expanduser(source)),
+            "options": options,
+        }
     elif kind == "volume":
         if source and not _VOLUME.fullmatch(source):
             raise InvalidArgument(f'invalid mount config for type "volume": invalid name {source}')
@@ -86,7 +97,7 @@ def mount(text: str) -> dict[str, Any]:
     else:
         raise InvalidArgument(f"invalid mount config: mount type unknown: {kind}")
     if fields:
-        raise InvalidArgument(f"invalid argument \"{text}\" for \"--mount\" flag: unexpected key '{sorted(fields)[0]}'")
+        raise InvalidArgument(f'invalid argument "{text}" for "--mount" flag: unexpected key \'{sorted(fields)[0]}\'')
     return entry
 
 
@@ -125,7 +136,9 @@ def device(text: str) -> dict[str, str]:
             f"--device {source}: a container may have only {', '.join(SAFE_DEVICES)}: other devices are the machine's"
         )
     if not os.path.exists(source):
-        raise InvalidArgument(f'error gathering device information while adding custom device "{source}": no such file or directory')
+        raise InvalidArgument(
+            f'error gathering device information while adding custom device "{source}": no such file or directory'
+        )
     if not target.startswith("/dev/"):
         raise InvalidArgument(f"bad format for path: {target}")
     return {"source": source, "path": target}

@@ -116,10 +116,8 @@ class RunOptions:
         if self.memory is not None:
             if 0 < self.memory < LEAST_MEMORY:
                 raise InvalidArgument("Minimum memory limit allowed is 6MB")
-            if self.memory_swap not in (None, -1) and self.memory_swap < self.memory:  # type: ignore[operator]
-                raise InvalidArgument(
-                    "Minimum memoryswap limit should be larger than memory limit, see usage"
-                )
+            if self.memory_swap not in (None, -1) and self.memory_swap < self.memory:
+                raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
             if self.memory_reservation is not None and self.memory_reservation > self.memory:
                 raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit, see usage")
         elif self.memory_swap is not None and self.memory_swap > 0:
@@ -130,7 +128,9 @@ class RunOptions:
             raise InvalidArgument("Conflicting options: --restart and --rm")
         joins = self.network.startswith("container:")
         if joins and (self.hostname or self.ip or self.mac_address or self.add_host or self.dns):
-            raise InvalidArgument("conflicting options: hostname, address, hosts or dns and the network mode of a container")
+            raise InvalidArgument(
+                "conflicting options: hostname, address, hosts or dns and the network mode of a container"
+            )
         if self.ip and self.network not in ("bridge", "default"):
             raise InvalidArgument("conflicting options: --ip needs a network that gives addresses, such as bridge")
         if self.uts == "host" and self.hostname:
@@ -145,7 +145,10 @@ class RunOptions:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """What `to_json` gave."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in record.items()
+        }
+        return cls(**given)
 
 
 def _several(value: object) -> tuple[str, ...]:

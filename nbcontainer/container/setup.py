@@ -151,9 +151,7 @@ def _sysctls(spec: dict[str, Any]) -> None:
             file.write(value)
 
 
-def _prepare(
-    spec: dict[str, Any], stdio: list[int], master: int | None, sync: socket.socket, trace: Recorder
-) -> str:
+def _prepare(spec: dict[str, Any], stdio: list[int], master: int | None, sync: socket.socket, trace: Recorder) -> str:
     """Standard input, output and error; the working directory; the program's file."""
     if master is not None:
         filesystem.terminal(master, sync)
@@ -176,4 +174,3 @@ def environment(process_: dict[str, Any], home: str) -> None:
     """HOME, where neither image nor user has set it, is the user's."""
     if not any(entry.startswith("HOME=") for entry in process_["env"]):
         process_["env"].append(f"HOME={home}")
-

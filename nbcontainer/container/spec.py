@@ -169,7 +169,12 @@ def _resources(options: RunOptions) -> dict[str, Any]:
         "cpus": found["cpuset_cpus"],
         "mems": found["cpuset_mems"],
     }
-    sections = {"memory": memory, "cpu": cpu, "pids": {"limit": found["pids"]}, "blockIO": {"weight": found["io_weight"]}}
+    sections = {
+        "memory": memory,
+        "cpu": cpu,
+        "pids": {"limit": found["pids"]},
+        "blockIO": {"weight": found["io_weight"]},
+    }
     cleaned = {name: {k: v for k, v in part.items() if v is not None} for name, part in sections.items()}
     return {name: part for name, part in cleaned.items() if part}
 

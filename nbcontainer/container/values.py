@@ -22,9 +22,7 @@ _SYSCTLS = (
     "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni "
     "kernel.shm_rmid_forced"
 ).split()
-ULIMITS = (
-    "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
-).split()
+ULIMITS = ("as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack").split()
 
 
 def bad(value: object, flag: str, why: str) -> InvalidArgument:
@@ -75,10 +73,10 @@ def cpus(value: str | float) -> float:
     try:
         number = float(value)
     except ValueError:
-        raise bad(value, "--cpus", f'failed to parse {value} as a rational number') from None
+        raise bad(value, "--cpus", f"failed to parse {value} as a rational number") from None
     available = os.cpu_count() or 1
     if not math.isfinite(number) or number < 0:
-        raise bad(value, "--cpus", f'failed to parse {value} as a rational number')
+        raise bad(value, "--cpus", f"failed to parse {value} as a rational number")
     if number and not 0.01 <= number <= available:
         raise InvalidArgument(
             f"Range of CPUs is from 0.01 to {available:.2f}, as there are only {available} CPUs available"
@@ -94,9 +92,7 @@ def cpu_list(value: str, flag: str) -> str:
         if match is None:
             raise InvalidArgument(f"Invalid value {value} for {flag.lstrip('-')}")
         if int(match[2] or match[1]) >= available and flag == "--cpuset-cpus":
-            raise InvalidArgument(
-                f"Requested CPUs are not available - requested {value}, available: 0-{available - 1}"
-            )
+            raise InvalidArgument(f"Requested CPUs are not available - requested {value}, available: 0-{available - 1}")
     return value
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Volumes:
     def __init__(self, lab: Handle) -> None:
         self.lab = lab
         self.directory = lab.directory / "volumes"
-        self.users: Callable[[str], list[str]] = lambda name: []
+        self.users: Callable[[str], Sequence[str]] = lambda name: ()
         self._anonymous = 0
 
     def create(self, name: str | None = None, labels: Mapping[str, str] | None = None) -> Volume:
@@ -62,7 +62,8 @@ class Volumes:
         if not NAME.fullmatch(name):
             raise InvalidArgument(
                 f'create {name}: "{name}" includes invalid characters for a local volume name, '
-                'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
+                'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. '
+                "If you intended to pass a host directory, use absolute path"
             )
         if not (self.directory / name).is_dir():
             path = self.directory / name / "_data"

@@ -86,7 +86,7 @@ class Images:
             raise Conflict("the name host is taken by this machine's root")
         self.store.tag(reference.familiar, image.id)
 
-    def remove(self, reference: str, force: bool = False) -> list[str]:
+    def remove(self, reference: str, force: bool = False) -> Sequence[str]:
         """`docker rmi`: take the name away, and the image with its last one; what was done, a line each.
 
         Raises `NotFound`, and `Conflict` when a container uses it (not with `force`) or it has other names.
@@ -101,12 +101,16 @@ class Images:
             return [f"Untagged: {name}"]
         if by_id and len(image.tags) > 1 and not force:
             raise Conflict(
-                f"conflict: unable to delete {image.short_id} (must be forced) - image is referenced in multiple repositories"
+                f"conflict: unable to delete {image.short_id} (must be forced) - "
+                "image is referenced in multiple repositories"
             )
         users = self.users(image.id)
         if users and not force:
-            what = f"remove repository reference \"{name}\"" if name else f"delete {image.short_id}"
-            raise Conflict(f"conflict: unable to {what} (must force) - container {users[0]} is using its referenced image {image.short_id}")
+            what = f'remove repository reference "{name}"' if name else f"delete {image.short_id}"
+            raise Conflict(
+                f"conflict: unable to {what} (must force) - "
+                f"container {users[0]} is using its referenced image {image.short_id}"
+            )
         lines = [f"Untagged: {tag}" for tag in image.tags]
         if users:
             for tag in image.tags:
@@ -126,7 +130,7 @@ class Images:
 
     # -- bring in
 
-    def load(self, path: Path) -> list[Image]:
+    def load(self, path: Path) -> Sequence[Image]:
         """Load a `docker save` archive or an OCI layout in a tar file; its images. Raises `ImageError`.
 
         An image is there once all its layers are, checked and unpacked.
@@ -135,7 +139,9 @@ class Images:
             with self.store.workspace() as workspace, Archive(Path(path), workspace) as archive:
                 return [self._load(archive, described, workspace) for described in archive.images()]
         except OSError as error:
-            raise ImageError(f"loading {path} failed: {str(error.strerror).lower()}; nothing half-done is kept") from None
+            raise ImageError(
+                f"loading {path} failed: {str(error.strerror).lower()}; nothing half-done is kept"
+            ) from None
 
     def _load(self, archive: Archive, described: Described, workspace: Path) -> Image:
         image = Image(self, described.id, _document(described), list(described.names))

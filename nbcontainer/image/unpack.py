@@ -110,7 +110,9 @@ def _unpack_below(root: str, diff_id: str, fd: int) -> dict[str, int]:
     while buffered.read(CHUNK):
         pass  # what follows the archive's end is part of the digest too
     if f"sha256:{reader.digest.hexdigest()}" != diff_id:
-        raise ImageError(f"a layer is not what its image says: expected {diff_id}, found sha256:{reader.digest.hexdigest()}")
+        raise ImageError(
+            f"a layer is not what its image says: expected {diff_id}, found sha256:{reader.digest.hexdigest()}"
+        )
     return {"files": layer.files, "left_out": layer.left_out}
 
 

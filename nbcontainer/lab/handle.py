@@ -97,7 +97,9 @@ class Handle:
         control.settimeout(PATIENCE)
         passed = [control_inside.fileno(), events_inside.fileno(), owner]
         interpreter = Interpreter.current()
-        starter = interpreter.start(f"from nbcontainer.lab.init import main; main({', '.join(map(str, passed))})", passed)
+        starter = interpreter.start(
+            f"from nbcontainer.lab.init import main; main({', '.join(map(str, passed))})", passed
+        )
         for end in (control_inside, events_inside):
             end.close()
         os.close(owner)

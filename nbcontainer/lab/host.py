@@ -49,9 +49,7 @@ def furnish(hostname: str, attach: list[int]) -> None:
 
 def _detached(path: str) -> int | None:
     try:
-        return mounts.open_tree(
-            path, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_RECURSIVE
-        )
+        return mounts.open_tree(path, mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC | mounts.AT_RECURSIVE)
     except OSError as error:
         # No cgroup mounts on this machine, or locked in a way that forbids a copy: the lab does without.
         if error.errno in (errno.ENOENT, errno.EINVAL, errno.EPERM):

@@ -91,14 +91,14 @@ def write(pid: int, idmap: IdMap) -> None:
             text = "".join(f"{e.inside} {e.outside} {e.count}\n" for e in extents)
             Path(f"/proc/{pid}/{kind}_map").write_text(text)
         return
-    programs = []
+    programs: list[tuple[str, subprocess.Popen[bytes]]] = []
     for program, extents in (("newuidmap", idmap.uids), ("newgidmap", idmap.gids)):
         numbers = [str(n) for e in extents for n in (e.inside, e.outside, e.count)]
-        programs.append(subprocess.Popen([program, str(pid), *numbers], stderr=subprocess.PIPE))
-    for running in programs:
+        programs.append((program, subprocess.Popen([program, str(pid), *numbers], stderr=subprocess.PIPE)))
+    for program, running in programs:
         said = running.communicate()[1]
         if running.returncode != 0:
-            raise LabError(f"{running.args[0]} failed: {said.decode(errors='replace').strip()}")  # type: ignore[index]
+            raise LabError(f"{program} failed: {said.decode(errors='replace').strip()}")
 
 
 def _ranges(path: str) -> Iterator[tuple[str, int, int]]:

@@ -118,6 +118,6 @@ def matches(text: str, pattern: str) -> bool:
         raise InvalidArgument(f"invalid filter 'name={pattern}': {error}") from None
 
 
-def reference_matches(tags: Sequence[str], pattern: str) -> bool:
+def reference_matches(tag: str, pattern: str) -> bool:
     """Docker's reference filter: a shell pattern against `name:tag`, or against the name alone."""
-    return any(fnmatchcase(tag, pattern) or fnmatchcase(tag.rpartition(":")[0], pattern) for tag in tags)
+    return fnmatchcase(tag, pattern) or fnmatchcase(tag.rpartition(":")[0], pattern)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nbcontainer.errors import InvalidArgument
+from nbcontainer.errors import InvalidArgument, UsageError
 from nbcontainer.magics import formats
 from nbcontainer.magics.call import Call, shown
 from nbcontainer.magics.container_look import INSPECT_FORMAT, show_inspected
@@ -20,24 +19,21 @@ if TYPE_CHECKING:
 TESTS: dict[str, formats.Test] = {
     "dangling": lambda image, wanted: (not image.tags) == (wanted in ("1", "true")),
     "label": lambda image, wanted: formats.label_in(image.config.get("Labels") or {}, wanted),
-    "reference": lambda image, pattern: formats.reference_matches(image.tags, pattern),
+    # Asked about each name: see `ls`.
+    "reference": lambda image, pattern: True,
 }
 
 
 def ls(call: Call) -> object:
     """Images, newest first; those without a name only when asked for."""
     images: list[Image] = formats.filtered(call, call.lab.images.list(), TESTS)
-    if call.arguments:
-        images = [image for image in images if formats.reference_matches(image.tags, call.arguments[0])]
-    trunc = not call.get("no_trunc")
-    made = [row for image in images for row in rows.image_rows(image, trunc)]
-    shape = list(rows.IMAGE_COLUMNS)
-    if call.get("digests"):
-        shape.insert(2, rows.DIGEST)
-    return formats.show_rows(call, "Images", shape, made, known=LS_KNOWN)
+    made = [row for image in images for row in rows.image_rows(image, not call.get("no_trunc"))]
+    for wanted in (*call.arguments, *formats.wanted(call, "reference")):
+        made = [row for row in made if formats.reference_matches(f"{row['Repository']}:{row['Tag']}", wanted)]
+    return formats.show_rows(call, "Images", rows.IMAGE_COLUMNS, made, known=LS_KNOWN)
 
 
-LS_KNOWN = (rows.DIGEST, Column("CreatedAt", "CREATED AT"))
+LS_KNOWN = (Column("CreatedAt", "CREATED AT"),)
 
 
 def tag(call: Call) -> None:
@@ -47,11 +43,8 @@ def tag(call: Call) -> None:
 
 def remove(call: Call) -> None:
     """Remove names, and the image with its last one."""
-    lab = call.lab
     for name in call.arguments:
-        for line in lab.images.remove(
-            name, force=call.get("force", False), in_use=lab.containers.users_of_image
-        ):
+        for line in call.lab.images.remove(name, force=call.get("force", False)):
             call.print(line)
 
 
@@ -69,12 +62,9 @@ def history(call: Call) -> object:
 
 def load(call: Call) -> object:
     """Images from an archive that `docker save` wrote."""
-    source = call.get("input")
-    if source is None and sys.stdin.isatty():
-        raise InvalidArgument(
-            "requested load from stdin, but it is a terminal: name the archive, --input FILE"
-        )
-    loaded = call.lab.images.load(Path(source) if source else sys.stdin.buffer)
+    if "input" not in call.values:
+        raise UsageError(f"a notebook has no standard input: name the archive, {call.path} --input FILE")
+    loaded: list[Image] = call.lab.images.load(Path(call.values["input"]).expanduser())
     for image in loaded:
         if not call.get("quiet"):
             names = [f"Loaded image: {name}" for name in image.tags] or [f"Loaded image ID: {image.id}"]
@@ -88,7 +78,8 @@ def bootstrap(call: Call) -> Image:
         raise InvalidArgument(
             f"cannot bootstrap {call.arguments[0]}: only busybox can be made from the machine"
         )
-    return call.lab.images.bootstrap_busybox(call.get("binary"))
+    binary = call.get("binary")
+    return call.lab.images.bootstrap_busybox(Path(binary).expanduser() if binary else None)
 
 
 ONE = Argument("IMAGE", completes="image")
@@ -101,7 +92,6 @@ IMAGE = Command(
             "ls", "List images",
             (
                 Option("all", "a", help="Show all images (there are no hidden ones)"),
-                Option("digests", help="Show digests"),
                 formats.FILTER, formats.FORMAT, formats.NO_TRUNC,
                 Option("quiet", "q", help="Only show image IDs"),
             ),
@@ -130,9 +120,9 @@ IMAGE = Command(
             (ONE,), action=history,
         ),
         Command(
-            "load", "Load an image from a tar archive or STDIN",
+            "load", "Load an image from a tar archive",
             (
-                Option("input", "i", "string", "Read from tar archive file, instead of STDIN"),
+                Option("input", "i", "string", "Read from tar archive file"),
                 Option("quiet", "q", help="Suppress the load output"),
             ),
             action=load,

@@ -23,7 +23,7 @@ def overview(call: Call) -> Lab:
 
 def info(call: Call) -> str:
     """Everything about the lab, in the layout of `docker info`."""
-    from nbcontainer.lab.info import info_text
+    from nbcontainer.info import info_text
 
     return call.show_text(info_text(call.lab).rstrip("\n"))
 
@@ -50,7 +50,7 @@ class Checks(Table):
 
 def doctor(call: Call) -> Table:
     """What this machine offers a lab, and what to do where it does not."""
-    from nbcontainer.lab.doctor import checks
+    from nbcontainer.doctor import checks
 
     made = tuple(
         {"Check": check.name, "State": check.state, "Costs": check.costs, "Remedy": check.remedy}

@@ -139,7 +139,9 @@ class Networks:
         for address in network.subnet.hosts():
             if address != network.gateway and address not in self._used:
                 return address
-        raise Conflict(f"no available IPv4 addresses on this network's address pools: {network.name} ({network.short_id})")
+        raise Conflict(
+            f"no available IPv4 addresses on this network's address pools: {network.name} ({network.short_id})"
+        )
 
     def release(self, endpoint: Endpoint) -> None:
         """The endpoint's address is free again; its links end with the container's network namespace."""

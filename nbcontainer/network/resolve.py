@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
 
-
 _LOCAL = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::0\tip6-localnet

@@ -54,7 +54,7 @@ def image_html(image: Image) -> str:
     """An image: its names, its size, its layers and what it runs."""
     command = [*(image.config.get("Entrypoint") or []), *(image.config.get("Cmd") or [])]
     facts = [
-        Fact("Platform", f"{image.os}/{image.architecture}"),
+        Fact("Platform", f"linux/{image.architecture}"),
         Fact("Size", words.size(image.size)),
         Fact("Layers", str(len(image.layers))),
         Fact("Command", " ".join(command) or "none", code=bool(command)),

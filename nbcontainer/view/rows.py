@@ -95,7 +95,6 @@ IMAGE_COLUMNS = (
     Column("CreatedSince", "CREATED"),
     Column("Size", "SIZE", "number"),
 )
-DIGEST = Column("Digest", "DIGEST", "code")
 
 
 def image_rows(image: Image, trunc: bool) -> list[dict[str, Any]]:
@@ -108,18 +107,12 @@ def image_rows(image: Image, trunc: bool) -> list[dict[str, Any]]:
                 "Repository": repository,
                 "Tag": name,
                 "ID": image.short_id if trunc else image.id,
-                "Digest": _digest_of(image, repository),
                 "CreatedAt": docker_time(image.created) if image.created else "",
                 "CreatedSince": created_since(image.created),
                 "Size": words.size(image.size),
             }
         )
     return rows
-
-
-def _digest_of(image: Image, repository: str) -> str:
-    found = (known.partition("@")[2] for known in image.digests if known.startswith(f"{repository}@"))
-    return next(found, "<none>")
 
 
 def created_since(moment: str) -> str:

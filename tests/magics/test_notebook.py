@@ -162,10 +162,10 @@ def test_the_life_of_a_container(kernel: Kernel) -> None:
 
 
 def test_several_names_are_all_done_although_one_is_wrong(kernel: Kernel) -> None:
-    kernel.ok("%container run -d --name a busybox sleep 1000")
-    kernel.ok("%container run -d --name b busybox sleep 1000")
-    cell = kernel.run("%container stop -t 0 a nothing b")
-    assert cell.stdout == "a\nb\n"
+    kernel.ok("%container run -d --name aa busybox sleep 1000")
+    kernel.ok("%container run -d --name bb busybox sleep 1000")
+    cell = kernel.run("%container stop -t 0 aa nothing bb")
+    assert cell.stdout == "aa\nbb\n"
     assert cell.error is not None
     assert cell.error["evalue"] == "No such container: nothing"
 
