@@ -5,9 +5,10 @@ Nothing is imported until it is used: the lab's init loads this package too, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from nbcontainer.container.container import Container as Container
     from nbcontainer.image.images import Image as Image
     from nbcontainer.runtime import Lab as Lab

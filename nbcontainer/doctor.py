@@ -19,7 +19,7 @@ from nbcontainer.image import bootstrap
 from nbcontainer.lab import idmap
 from nbcontainer.lab.home import Home, default_home
 from nbcontainer.lab.interpreter import PACKAGE
-from nbcontainer.syscalls import seccomp
+from nbcontainer.syscalls import libseccomp
 
 State = Literal["ok", "warn", "missing"]
 
@@ -185,7 +185,7 @@ def _cgroups() -> Check:
 
 
 def _seccomp() -> Check:
-    if seccomp.available():
+    if libseccomp.available():
         return Check("libseccomp", "ok", "libseccomp.so.2")
     return Check(
         "libseccomp",

@@ -35,6 +35,8 @@ class Lab(Handle):
         "nbcontainer.lab.files",
     )
 
+    ahead = "nbcontainer.container.setup:prepare"
+
     def __init__(self, name: str | None = None, *, seed: str = SEED, home: Home | None = None) -> None:
         super().__init__(name, seed=seed, home=home)
         self.prune()
@@ -71,9 +73,11 @@ class Lab(Handle):
             self.call(files.remove_tree, str(claim.path))
             claim.release(remove=True)
             removed.append(claim.path.name)
-        for instance in self.cgroups.leftovers():
-            if not directory.alive(self.home, instance):
-                self.cgroups.remove_tree(instance)
+        for scope in self.cgroups.leftovers():
+            key, _, instance = scope.partition("-")
+            # Labs of another home are not ours to judge: their locks lie there.
+            if key == self.home.key and not directory.alive(self.home, instance):
+                self.cgroups.remove_tree(scope)
                 removed.append(instance)
         return sorted(set(removed))
 
@@ -83,7 +87,7 @@ class Lab(Handle):
             return
         super().close()
         if "cgroups" in self.__dict__:
-            self.cgroups.remove_tree(self.instance)
+            self.cgroups.remove_tree(self.scope)
 
     def __repr__(self) -> str:
         return f"<Lab {self.name or self.id}>"

@@ -5,18 +5,21 @@ The order is runc's: limits and ids need privileges, capabilities go before no_n
 
 from __future__ import annotations
 
-import base64
+import binascii
 import errno
 import fcntl
 import os
 import resource
 import signal
 import termios
-from typing import Any, NoReturn
 
 from nbcontainer.container import users
 from nbcontainer.container.trace import Recorder
 from nbcontainer.syscalls import capabilities, process, seccomp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 #: Exit codes of a shell, and of `docker run`, for a command that cannot start.
 NOT_EXECUTABLE = 126
@@ -130,13 +133,13 @@ def become(spec: dict[str, Any], filter_: str | None, user: users.User, trace: R
         process.prctl(process.PR_SET_NO_NEW_PRIVS, 1)
     if filter_ is not None and not spec.get("noNewPrivileges"):
         # Without no_new_privs installing a filter takes CAP_SYS_ADMIN, which the next step gives up.
-        seccomp.install(base64.b64decode(filter_))
+        seccomp.install(binascii.a2b_base64(filter_))
         trace.step("filter", "seccomp")
     capabilities.set(sets.get("effective", []), sets.get("permitted", []), sets.get("inheritable", []))
     capabilities.set_ambient(sets.get("ambient", []))
     trace.step("limit", f"user {user.uid}:{user.gid}, capabilities")
     if filter_ is not None and spec.get("noNewPrivileges"):
-        seccomp.install(base64.b64decode(filter_))
+        seccomp.install(binascii.a2b_base64(filter_))
         trace.step("filter", "seccomp")
 
 

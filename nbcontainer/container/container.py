@@ -17,7 +17,7 @@ from nbcontainer.container.logs import STDERR, STDOUT, Log, Record
 from nbcontainer.container.options import ExecOptions, RunOptions, UpdateOptions, parse_signal
 from nbcontainer.container.state import State, now
 from nbcontainer.container.stdio import Stdio, Watcher
-from nbcontainer.container.trace import Step, steps
+from nbcontainer.container.timeline import Step, steps
 from nbcontainer.errors import Conflict, LabGone, NbcontainerError, StartFailed
 from nbcontainer.image.images import Image
 from nbcontainer.lab.process import Process

@@ -85,7 +85,7 @@ class Containers:
             options,
             found.config,
             hostname=options.hostname or self._shared_hostname(options) or container_id[:12],
-            cgroups_path=f"/nbcontainer/{self.lab.instance}/{container_id}",
+            cgroups_path=f"/nbcontainer/{self.lab.scope}/{container_id}",
         )
         container = Container(self, container_id, name, found, options, built, now())
         try:

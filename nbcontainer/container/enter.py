@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import Any, NoReturn
 
 from nbcontainer.container import confine, filesystem
 from nbcontainer.container.setup import environment
 from nbcontainer.container.trace import Recorder
 from nbcontainer.lab import inside
 from nbcontainer.syscalls import namespaces
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _JOINED = (
     namespaces.CLONE_NEWNS

@@ -11,13 +11,16 @@ import os
 import socket
 import stat
 import struct
-from typing import Any
 
 from nbcontainer.container import confine
 from nbcontainer.container.trace import Recorder
 from nbcontainer.lab import host
 from nbcontainer.syscalls import mounts
 from nbcontainer.syscalls.mounts import MS_BIND, MS_NOEXEC, MS_NOSUID, MS_REC
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {

@@ -13,7 +13,7 @@ from nbcontainer.container.options import ExecOptions
 from nbcontainer.errors import Conflict, InvalidArgument
 from nbcontainer.lab.inside import Descriptors
 from nbcontainer.network import resolve
-from nbcontainer.syscalls import seccomp
+from nbcontainer.syscalls import libseccomp
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
@@ -31,7 +31,7 @@ class Launch:
         owner, options = container.owner, container.options
         try:
             # Its cgroup first: what cannot be limited as asked must not start.
-            container.cgroup = owner.cgroups.create(f"{container.lab.instance}/{container.id}", owner.limits(options))
+            container.cgroup = owner.cgroups.create(f"{container.lab.scope}/{container.id}", owner.limits(options))
             self.pidns = self._pid_namespace()
             joined = self._joined()
             self._allocate_endpoint()
@@ -163,7 +163,7 @@ def user_of(container: Container) -> str:
 def filter_of(spec: dict[str, Any]) -> str | None:
     """The spec's seccomp section, compiled, in base64; None when the container is unconfined."""
     section = spec["linux"].get("seccomp")
-    return None if section is None else base64.b64encode(seccomp.compile(section)).decode()
+    return None if section is None else base64.b64encode(libseccomp.compile(section)).decode()
 
 
 def exec_process(container: Container, options: ExecOptions) -> tuple[dict[str, Any], str, str | None]:

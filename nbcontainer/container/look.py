@@ -30,10 +30,11 @@ def log_lines(
     found = [line for line in lines(iter(container.records())) if wanted[line.stream]]
     if tail is not None:
         found = found[-tail:] if tail > 0 else []
-    return [(line.stream, (_stamp(line) if timestamps else "") + line.data.decode(errors="replace")) for line in found]
+    return [(line.stream, (stamp(line) if timestamps else "") + line.data.decode(errors="replace")) for line in found]
 
 
-def _stamp(record: Record) -> str:
+def stamp(record: Record) -> str:
+    """When it was printed, as `docker logs --timestamps` puts before a line."""
     seconds, nanoseconds = divmod(record.time, 1_000_000_000)
     when = datetime.fromtimestamp(seconds, UTC)
     return f"{when:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z "

@@ -7,12 +7,14 @@ upper and a work directory. Linux kernel, Documentation/filesystems/overlayfs.rs
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-from typing import Any
 
 from nbcontainer.lab.files import remove_tree
 from nbcontainer.syscalls import mounts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The topmost lower directory of every container: the mount points that set-up needs, so that no container's
 #: writable layer ever holds them and `diff` shows only what the container did (Docker's "-init" layer).
@@ -60,6 +62,8 @@ def copy(overlays: list[dict[str, Any]]) -> None:
 
 
 def _copy_layer(source: str, target: str) -> None:
+    import shutil
+
     os.makedirs(target, exist_ok=True)
     for entry in os.scandir(source):
         path = f"{target}/{entry.name}"
@@ -82,6 +86,8 @@ def _copy_layer(source: str, target: str) -> None:
 
 
 def _copy_metadata(source: str, target: str, info: os.stat_result) -> None:
+    import shutil
+
     _copy_owner(target, info)
     shutil.copystat(source, target)
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import Any, NoReturn
 
 from nbcontainer.container import confine, filesystem, rootfs, supervise
 from nbcontainer.container.trace import Recorder
 from nbcontainer.lab import host, inside
 from nbcontainer.network import wire
 from nbcontainer.syscalls import mounts, namespaces, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 #: OCI's names for namespaces, and the kernel's flags.
 KINDS = {
@@ -27,11 +30,34 @@ KINDS = {
 }
 
 
-def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
+class Prepared:
+    """What was done before the request came: namespaces that most containers want, and the way back to the lab's."""
+
+    def __init__(self, trace: Recorder, host_: dict[str, int]) -> None:
+        self.trace = trace
+        self.host = host_
+
+
+def prepare() -> Prepared:
+    """What any container needs, done ahead of its request by the process that will become it."""
+    trace = Recorder()
+    files = {"ipc": "ipc", "uts": "uts", "network": "net"}
+    host_ = {kind: os.open(f"/proc/thread-self/ns/{file}", os.O_RDONLY | os.O_CLOEXEC) for kind, file in files.items()}
+    for kind in files:
+        namespaces.unshare(KINDS[kind])
+        trace.step("namespace", kind)
+    host.loopback_up()
+    trace.step("link", "lo")
+    return Prepared(trace, host_)
+
+
+def main(request: dict[str, Any], *, fds: list[int], prepared: Prepared | None = None) -> NoReturn:
     """Make the container that `request` describes and become its program. Errors go over `fds[0]` as JSON."""
     sync = socket.socket(fileno=fds[0])
-    trace = Recorder()
     stage = "set-up"
+    prepared = prepared or prepare()
+    trace = prepared.trace
+    trace.resume()
     try:
         stdio, cgroups, joined, binds = _sort(request, fds[1:])
         spec = request["spec"]
@@ -39,7 +65,7 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
         if "oomScoreAdj" in spec["process"]:
             _oom_score(spec["process"]["oomScoreAdj"])
         confine.guard()
-        _into_namespaces(spec, request, joined, trace)
+        _into_namespaces(spec, request, joined, prepared)
         master = _root(spec, request, binds, trace)
         stage = "command"
         program = _prepare(spec, stdio, master, sync, trace)
@@ -87,35 +113,36 @@ def _oom_score(value: int) -> None:
         file.write(str(value))
 
 
-def _into_namespaces(spec: dict[str, Any], request: dict[str, Any], joined: dict[str, int], trace: Recorder) -> None:
-    host_netlink = None
+def _into_namespaces(spec: dict[str, Any], request: dict[str, Any], joined: dict[str, int], prepared: Prepared) -> None:
+    trace = prepared.trace
+    wanted = {entry["type"] for entry in spec["linux"]["namespaces"]}
+    for kind, host_fd in prepared.host.items():
+        if kind in joined or kind not in wanted:
+            namespaces.setns(joined.get(kind, host_fd), KINDS[kind])
+            trace.step("namespace", f"{kind} {'joined' if kind in joined else 'of the lab'}")
+    for kind in ("mount", "cgroup"):
+        namespaces.unshare(KINDS[kind])
+        trace.step("namespace", kind)
     if request["endpoint"] is not None:
-        host_netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-    wanted = {entry["type"] for entry in spec["linux"]["namespaces"]} - {"pid", "user"}
-    trace.step("namespace", "pid")
-    for kind, fd in joined.items():
-        namespaces.setns(fd, KINDS[kind])
+        _link(request["endpoint"], prepared.host["network"])
+        trace.step("link", f"{request['endpoint']['veth']} on {request['endpoint']['bridge']}")
+    for fd in (*prepared.host.values(), *joined.values()):
         os.close(fd)
-        trace.step("namespace", f"{kind} joined")
-    for kind, flag in KINDS.items():
-        if kind in wanted and kind not in joined:
-            namespaces.unshare(flag)
-            trace.step("namespace", kind)
-    if "network" in wanted and "network" not in joined:
-        if host_netlink is not None:
-            netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            wire.connect(request["endpoint"], host_netlink, netns)
-            os.close(netns)
-            host_netlink.close()
-            trace.step("link", f"{request['endpoint']['veth']} on {request['endpoint']['bridge']}")
-        else:
-            host.loopback_up()
-            trace.step("link", "lo")
     if "uts" in wanted and "uts" not in joined:
         if spec.get("hostname"):
             namespaces.sethostname(spec["hostname"])
         if spec.get("domainname"):
             namespaces.setdomainname(spec["domainname"])
+
+
+def _link(endpoint: dict[str, Any], lab_netns: int) -> None:
+    """Wire the container up, over a socket that is opened in the lab's network namespace."""
+    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    namespaces.setns(lab_netns, namespaces.CLONE_NEWNET)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
+        namespaces.setns(own, namespaces.CLONE_NEWNET)
+        wire.connect(endpoint, sock, own)
+    os.close(own)
 
 
 def _root(spec: dict[str, Any], request: dict[str, Any], binds: dict[int, int], trace: Recorder) -> int | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from types import FrameType
 
 from nbcontainer.syscalls import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def fork_program() -> None:

@@ -5,22 +5,20 @@ Used inside the lab: standard library only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nbcontainer.errors import InvalidArgument
 
 #: The largest id Docker accepts.
 LARGEST = (1 << 31) - 1
 
 
-@dataclass(frozen=True)
 class User:
     """Who a process is: ids of the lab, and the home directory."""
 
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-    home: str
+    def __init__(self, uid: int, gid: int, groups: tuple[int, ...], home: str) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.home = home
 
 
 def resolve(text: str, passwd: str, group: str) -> User:

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-from typing import Any
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def remove_tree(path: str) -> None:
     """Remove `path` and all below it that the lab may remove; what it may not is left for the caller."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return
+    if not stat.S_ISDIR(info.st_mode):
+        _quietly(os.unlink, path)
+        return
+    # overlayfs leaves its work/work without any permission, and images have directories like that too.
+    if info.st_mode & 0o700 != 0o700:
+        _quietly(os.chmod, path, 0o700)
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return
+    for name in names:
+        remove_tree(f"{path}/{name}")
+    _quietly(os.rmdir, path)
 
-    def unlock(function: Any, name: str, error: Any) -> None:
-        # overlayfs leaves its work/work without any permission, and images have directories like that too.
-        try:
-            os.chmod(os.path.dirname(name), 0o700)
-            if os.path.isdir(name) and not os.path.islink(name):
-                os.chmod(name, 0o700)
-                shutil.rmtree(name, ignore_errors=True)
-            else:
-                os.unlink(name)
-        except OSError:
-            pass
 
-    shutil.rmtree(path, onerror=unlock)
+def _quietly(function: Callable[..., object], *args: object) -> None:
+    try:
+        function(*args)
+    except OSError:
+        pass
 
 
 def end_all_and_remove(path: str) -> None:

@@ -44,6 +44,9 @@ class Handle:
 
     #: Modules that init loads before it forks, so that no child has to.
     preload: tuple[str, ...] = ()
+    #: A function that the spare, the next process in a new pid namespace, calls before it has its request; what it
+    #: returns is given to the target as `prepared`.
+    ahead: str | None = None
 
     def __init__(self, name: str | None = None, *, seed: str = SEED, home: Home | None = None) -> None:
         if name is not None and not directory.NAME.fullmatch(name):
@@ -80,8 +83,13 @@ class Handle:
 
     @property
     def instance(self) -> str:
-        """A name no other running lab has: that of its directory and of its cgroups."""
+        """A name no other running lab of this home has: that of its directory."""
         return self._claim.path.name
+
+    @property
+    def scope(self) -> str:
+        """The name of its cgroups, which labs of every home share a place for."""
+        return f"{self.home.key}-{self.instance}"
 
     # -- start and end
 
@@ -129,6 +137,7 @@ class Handle:
             "path": [moved.get(entry, entry) for entry in interpreter.path],
             "moved": moved,
             "preload": ["nbcontainer.lab.inside", *self.preload],
+            "ahead": self.ahead,
         }
         try:
             socket.send_fds(control, [json.dumps(config).encode()], attach)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ class Home:
     def labs(self) -> Path:
         """One directory a lab: its lock, its containers, its volumes."""
         return self.path / "labs"
+
+    @property
+    def key(self) -> str:
+        """What tells this home's cgroups from another's: 8 hex digits."""
+        return hashlib.sha256(os.fsencode(self.path)).hexdigest()[:8]
 
     def make(self) -> None:
         """Make the directories. Raises `Unavailable` where they cannot be."""

@@ -16,7 +16,6 @@ import select
 import signal
 import socket
 import sys
-from typing import Any, NoReturn
 
 from nbcontainer.lab import host, inside
 from nbcontainer.syscalls import namespaces, process
@@ -30,6 +29,10 @@ from nbcontainer.syscalls.namespaces import (
     CLONE_NEWUTS,
     CLONE_PARENT,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 #: The largest request or report: one SOCK_SEQPACKET message.
 MESSAGE = 1 << 17
@@ -74,7 +77,7 @@ def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
     except BaseException as error:
         control.send(json.dumps({"failed": inside.describe(error)}).encode())
         os._exit(1)
-    Init(control, socket.socket(fileno=events_fd), owner_fd).serve()
+    Init(control, socket.socket(fileno=events_fd), owner_fd, config["ahead"]).serve()
 
 
 def move_path(path: list[str], moved: dict[str, str]) -> None:
@@ -89,14 +92,19 @@ def move_path(path: list[str], moved: dict[str, str]) -> None:
 
 
 class Init:
-    """The serving loop. `control` carries requests and replies, `events` the exits, `owner` is a pidfd."""
+    """The serving loop. `control` carries requests and replies, `events` the exits, `owner` is a pidfd.
 
-    def __init__(self, control: socket.socket, events: socket.socket, owner: int) -> None:
+    `ahead` names a function for the spare: the next process in a new pid namespace, forked before it is asked for.
+    """
+
+    def __init__(self, control: socket.socket, events: socket.socket, owner: int, ahead: str | None) -> None:
         self.control = control
         self.events = events
         self.owner = owner
         self.keys: dict[int, int] = {}
         self.backlog: list[bytes] = []
+        self.ahead = ahead
+        self.spare: tuple[int, socket.socket] | None = None
         self.wake_read, self.wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def serve(self) -> NoReturn:
@@ -143,6 +151,8 @@ class Init:
         socket.send_fds(self.control, [json.dumps(reply).encode()], pidfds)
         for fd in (*fds, *pidfds):
             os.close(fd)
+        if request["pidns"] == "new":
+            self.make_spare()
 
     def spawn(self, request: dict[str, Any], fds: list[int]) -> int:
         """Fork the process a request asks for; its pid here."""
@@ -152,10 +162,55 @@ class Init:
         rest = list(fds)
         if request["pidns"] == "join":
             return self.spawn_joined(request, rest.pop(0), rest)
+        if request["pidns"] == "new" and self.spare is not None:
+            pid, sock = self.spare
+            self.spare = None
+            try:
+                with sock:
+                    socket.send_fds(sock, [json.dumps(request).encode()], rest)
+                return pid
+            except OSError:
+                pass  # it has been killed while it waited
         pid = namespaces.fork(CLONE_NEWPID if request["pidns"] == "new" else 0)
         if pid == 0:
             self.child(request, rest)
         return pid
+
+    def make_spare(self) -> None:
+        """Fork the next container's process now: what it can do before it knows its request is then done."""
+        if self.ahead is None:
+            return
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = namespaces.fork(CLONE_NEWPID)
+        if pid == 0:
+            ours.close()
+            self.wait_as_spare(theirs)
+        theirs.close()
+        self.spare = (pid, ours)
+
+    def wait_as_spare(self, sock: socket.socket) -> NoReturn:
+        """In the spare: prepare, wait for the request, serve it."""
+        assert self.ahead is not None
+        try:
+            self.leave_init()
+            prepared = inside.resolve(self.ahead)()
+            message, fds, _, _ = socket.recv_fds(sock, MESSAGE, DESCRIPTORS)
+            sock.close()
+            if message:
+                request = json.loads(message)
+                inside.resolve(request["target"])(*request["args"], fds=list(fds), prepared=prepared)
+        finally:
+            os._exit(1)
+
+    def leave_init(self) -> None:
+        """In a forked process: forget what is init's."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()
+        for fd in (self.control.detach(), self.events.detach(), self.owner, self.wake_read, self.wake_write):
+            os.close(fd)
+        if self.spare is not None:
+            self.spare[1].close()
 
     def spawn_joined(self, request: dict[str, Any], target: int, fds: list[int]) -> int:
         """As `spawn`, in the pid namespace of the process behind the pidfd `target`.
@@ -183,14 +238,10 @@ class Init:
         return int(said["pid"])
 
     def child(self, request: dict[str, Any], fds: list[int]) -> NoReturn:
-        """In the new process: forget what is init's, run the target."""
+        """In the new process: run the target."""
         status = 1
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.setsid()
-            for fd in (self.control.detach(), self.events.detach(), self.owner, self.wake_read, self.wake_write):
-                os.close(fd)
+            self.leave_init()
             inside.resolve(request["target"])(*request["args"], fds=fds)
             status = 0
         except BaseException:

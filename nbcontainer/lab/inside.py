@@ -6,16 +6,18 @@ import importlib
 import json
 import os
 import socket
-from dataclasses import dataclass, field
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
-@dataclass
 class Descriptors:
     """What a called function returns when descriptors go back with its value."""
 
-    value: Any
-    fds: list[int] = field(default_factory=list)
+    def __init__(self, value: Any, fds: list[int]) -> None:
+        self.value = value
+        self.fds = fds
 
 
 def resolve(target: str) -> Any:

@@ -67,9 +67,7 @@ def export(call: Call) -> None:
     elif output:
         container.export(Path(output).expanduser())
     else:
-        raise InvalidArgument(
-            f"a notebook is no place for an archive: name a file, {call.path} --output FILE"
-        )
+        raise InvalidArgument(f"a notebook is no place for an archive: name a file, {call.path} --output FILE")
 
 
 ONE = Argument("CONTAINER", completes="container")

@@ -75,9 +75,7 @@ def unpause(call: Call) -> object:
 def update(call: Call) -> object:
     """Change limits and the restart policy."""
     if not call.values:
-        raise UsageError(
-            f"you must provide one or more flags when using this command. See '{call.path} --help'."
-        )
+        raise UsageError(f"you must provide one or more flags when using this command. See '{call.path} --help'.")
     return on_each(call, lambda container: container.update(**call.values))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import queue
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.container import look
+from nbcontainer.container import follow
 from nbcontainer.container.logs import STDERR, STDOUT
 from nbcontainer.errors import InvalidArgument, NotFound
 from nbcontainer.magics import formats
@@ -80,17 +79,14 @@ def logs(call: Call) -> None:
     """What a container printed; with --follow, and what it prints from now on."""
     container = call.lab.containers.get(call.arguments[0])
     tail, timestamps = _tail(call.get("tail", "all")), call.get("timestamps", False)
-    streams = {STDOUT: sys.stdout, STDERR: sys.stderr}
-    for stream, text in look.log_lines(container, tail, timestamps, stdout=True, stderr=True):
-        streams[stream].write(text)
-    if call.get("follow"):
-        with Output() as output:
-            sinks = {STDOUT: output.stdout, STDERR: output.stderr}
-            try:
-                for stream, data in container.follow():
-                    sinks[stream](data)
-            except KeyboardInterrupt:
-                return
+    printed = follow.output(container, tail=tail, timestamps=timestamps, follow=call.get("follow", False))
+    with Output() as output:
+        sinks = {STDOUT: output.stdout, STDERR: output.stderr}
+        try:
+            for stream, data in printed:
+                sinks[stream](data)
+        except KeyboardInterrupt:
+            return
 
 
 def _tail(text: str) -> int | None:
@@ -144,8 +140,7 @@ def top(call: Call) -> object:
     names = list(processes[0]) if processes else columns
     numbers = ("PID", "PPID", "NSPID", "RSS")
     shape = tuple(
-        Column(key, key, "number" if key in numbers else "code" if key in ("CMD", "ARGS") else "text")
-        for key in names
+        Column(key, key, "number" if key in numbers else "code" if key in ("CMD", "ARGS") else "text") for key in names
     )
     return call.show_table(Table(f"Processes of {name}", shape, tuple(processes)))
 

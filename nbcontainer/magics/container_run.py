@@ -53,17 +53,14 @@ def execute(call: Call) -> ExecResult:
             command, stdin=stdin, stdout=output.stdout, stderr=output.stderr, **raw
         )
     if check and result.exit_code:
-        raise CommandFailed(
-            f"{shlex.join(command)} in {name} exited with {result.exit_code}", result.exit_code
-        )
+        raise CommandFailed(f"{shlex.join(command)} in {name} exited with {result.exit_code}", result.exit_code)
     return shown(result)
 
 
 def trace_table(container: Container) -> Table:
     """Each step that made a container, and how long it took."""
     rows: list[dict[str, Any]] = [
-        {"step": step.kind, "what": step.what, "time": f"{step.microseconds:.0f} µs"}
-        for step in container.trace
+        {"step": step.kind, "what": step.what, "time": f"{step.microseconds:.0f} µs"} for step in container.trace
     ]
     total = sum(step.microseconds for step in container.trace)
     rows.append({"step": "all", "what": f"{len(rows)} steps", "time": f"{total:.0f} µs"})

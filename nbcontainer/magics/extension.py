@@ -71,9 +71,7 @@ def _add_magic(ipython: Any, root: Command, undo: Undo) -> None:
         _register(ipython, cell_magic, "cell", name, root, undo)
 
 
-def _register(
-    ipython: Any, function: Callable[..., object], kind: str, name: str, root: Command, undo: Undo
-) -> None:
+def _register(ipython: Any, function: Callable[..., object], kind: str, name: str, root: Command, undo: Undo) -> None:
     function.__doc__ = f"{root.summary}. See `{root.name} --help`."
     ipython.register_magic_function(function, magic_kind=kind, magic_name=name)
     undo.append(lambda: ipython.magics_manager.magics[kind].pop(name, None))

@@ -82,17 +82,12 @@ def filtered(call: Call, things: Sequence[Any], tests: Mapping[str, Test]) -> li
         key, equals, value = text.partition("=")
         if not equals:
             raise UsageError(
-                f'invalid argument "{text}" for "-f, --filter" flag: '
-                "bad format of filter (expected name=value)"
+                f'invalid argument "{text}" for "-f, --filter" flag: bad format of filter (expected name=value)'
             )
         if key not in tests:
             raise InvalidArgument(f"invalid filter '{key}': there are {', '.join(sorted(tests))}")
         wanted.setdefault(key, []).append(value)
-    return [
-        thing
-        for thing in things
-        if all(_passes(tests[key], thing, key, values) for key, values in wanted.items())
-    ]
+    return [thing for thing in things if all(_passes(tests[key], thing, key, values) for key, values in wanted.items())]
 
 
 def _passes(test: Test, thing: Any, key: str, values: list[str]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbcontainer.errors import InvalidArgument, UsageError
 from nbcontainer.magics import formats
@@ -16,20 +17,32 @@ from nbcontainer.view.tables import Column
 if TYPE_CHECKING:
     from nbcontainer.image.images import Image
 
+
+@dataclass(frozen=True)
+class Named:
+    """An image under one of its names, and that row of the table."""
+
+    image: Image
+    row: dict[str, Any]
+
+    def matches(self, pattern: str) -> bool:
+        """Docker's reference filter."""
+        return formats.reference_matches(f"{self.row['Repository']}:{self.row['Tag']}", pattern)
+
+
 TESTS: dict[str, formats.Test] = {
-    "dangling": lambda image, wanted: (not image.tags) == (wanted in ("1", "true")),
-    "label": lambda image, wanted: formats.label_in(image.config.get("Labels") or {}, wanted),
-    # Asked about each name: see `ls`.
-    "reference": lambda image, pattern: True,
+    "dangling": lambda named, wanted: (not named.image.tags) == (wanted in ("1", "true")),
+    "label": lambda named, wanted: formats.label_in(named.image.config.get("Labels") or {}, wanted),
+    "reference": Named.matches,
 }
 
 
 def ls(call: Call) -> object:
-    """Images, newest first; those without a name only when asked for."""
-    images: list[Image] = formats.filtered(call, call.lab.images.list(), TESTS)
-    made = [row for image in images for row in rows.image_rows(image, not call.get("no_trunc"))]
-    for wanted in (*call.arguments, *formats.wanted(call, "reference")):
-        made = [row for row in made if formats.reference_matches(f"{row['Repository']}:{row['Tag']}", wanted)]
+    """Images, newest first, a row for each name."""
+    trunc = not call.get("no_trunc")
+    every = [Named(image, row) for image in call.lab.images.list() for row in rows.image_rows(image, trunc)]
+    found: list[Named] = formats.filtered(call, every, TESTS)
+    made = [named.row for named in found if all(map(named.matches, call.arguments))]
     return formats.show_rows(call, "Images", rows.IMAGE_COLUMNS, made, known=LS_KNOWN)
 
 
@@ -64,7 +77,7 @@ def load(call: Call) -> object:
     """Images from an archive that `docker save` wrote."""
     if "input" not in call.values:
         raise UsageError(f"a notebook has no standard input: name the archive, {call.path} --input FILE")
-    loaded: list[Image] = call.lab.images.load(Path(call.values["input"]).expanduser())
+    loaded = call.lab.images.load(Path(call.values["input"]).expanduser())
     for image in loaded:
         if not call.get("quiet"):
             names = [f"Loaded image: {name}" for name in image.tags] or [f"Loaded image ID: {image.id}"]
@@ -75,9 +88,7 @@ def load(call: Call) -> object:
 def bootstrap(call: Call) -> Image:
     """An image made from what the machine has."""
     if call.arguments[0] != "busybox":
-        raise InvalidArgument(
-            f"cannot bootstrap {call.arguments[0]}: only busybox can be made from the machine"
-        )
+        raise InvalidArgument(f"cannot bootstrap {call.arguments[0]}: only busybox can be made from the machine")
     binary = call.get("binary")
     return call.lab.images.bootstrap_busybox(Path(binary).expanduser() if binary else None)
 

@@ -53,8 +53,7 @@ def doctor(call: Call) -> Table:
     from nbcontainer.doctor import checks
 
     made = tuple(
-        {"Check": check.name, "State": check.state, "Costs": check.costs, "Remedy": check.remedy}
-        for check in checks()
+        {"Check": check.name, "State": check.state, "Costs": check.costs, "Remedy": check.remedy} for check in checks()
     )
     return call.show_table(Checks("What this machine offers", CHECK_COLUMNS, made))
 

@@ -45,9 +45,7 @@ def volumes() -> Iterable[str]:
 def labs() -> Iterable[str]:
     """The labs that have a name."""
     lab = runtime.lab_running()
-    return (
-        sorted(path.name for path in lab.home.labs.iterdir() if not path.name.startswith("~")) if lab else []
-    )
+    return sorted(path.name for path in lab.home.labs.iterdir() if not path.name.startswith("~")) if lab else []
 
 
 LIVE: Mapping[str, Callable[[], Iterable[str]]] = {

@@ -10,8 +10,11 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 NLMSG_ERROR = 2
 NLMSG_DONE = 3

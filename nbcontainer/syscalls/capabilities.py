@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Iterable
 
 from nbcontainer.syscalls.libc import syscall
 from nbcontainer.syscalls.process import (
@@ -15,6 +14,10 @@ from nbcontainer.syscalls.process import (
     PR_CAPBSET_READ,
     prctl,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 

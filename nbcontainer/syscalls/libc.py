@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -24,7 +26,7 @@ _COMMON = {
     "close_range": 436,
     "mount_setattr": 442,
 }
-MACHINE = platform.machine()
+MACHINE = os.uname().machine
 _TABLE = {**_COMMON, **_NUMBERS.get(MACHINE, {})}
 
 

@@ -116,8 +116,10 @@ def image_rows(image: Image, trunc: bool) -> list[dict[str, Any]]:
 
 
 def created_since(moment: str) -> str:
-    """When an image was made; nothing is said of one without a time."""
-    return words.ago(words.since(moment)) if moment else "N/A"
+    """When an image was made; nothing is said of one without a time, or with the epoch in its place."""
+    if not moment or words.rfc3339(moment).timestamp() <= 0:
+        return "N/A"
+    return words.ago(words.since(moment))
 
 
 HISTORY_COLUMNS = (

@@ -50,6 +50,25 @@ class Kernel:
         self.client.execute_interactive(code, output_hook=hook, timeout=60, store_history=True)
         return cell
 
+    def interrupted(self, code: str, times: int = 1) -> Cell:
+        """Run a cell, and press Ctrl-C each time it has printed a line, `times` times."""
+        cell = Cell()
+        pressed = 0
+
+        def hook(message: dict[str, Any]) -> None:
+            nonlocal pressed
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                cell.stdout += content["text"]
+                if pressed < min(times, cell.stdout.count("\n")):
+                    pressed += 1
+                    self.manager.interrupt_kernel()
+            elif message["msg_type"] == "error":
+                cell.error = content
+
+        self.client.execute_interactive(code, output_hook=hook, timeout=60)
+        return cell
+
     def ok(self, code: str) -> Cell:
         """Run a cell that must not fail."""
         cell = self.run(code)

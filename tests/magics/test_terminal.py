@@ -14,9 +14,7 @@ pytestmark = pytest.mark.usefixtures("store")
 def ipython(code: str) -> subprocess.CompletedProcess[str]:
     """As typed in a shell."""
     command = [sys.executable, "-m", "IPython", "--ext=nbcontainer", "-c", code]
-    return subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False
-    )
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False)
 
 
 def nbcontainer(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,8 +51,7 @@ def test_the_module_prints_its_help_and_refuses_in_one_line() -> None:
     assert nbcontainer("version").stdout.startswith("nbcontainer ")
     wrong = nbcontainer("docter")
     assert (
-        wrong.stderr
-        == "Error: unknown command: nbcontainer docter (did you mean doctor?) See 'nbcontainer --help'.\n"
+        wrong.stderr == "Error: unknown command: nbcontainer docter (did you mean doctor?) See 'nbcontainer --help'.\n"
     )
     assert wrong.returncode == 125
 
