@@ -62,7 +62,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Any]:
         namespace = os.readlink(f"/proc/{lab.pid}/ns/user")
         yield lab
     assert _processes_in(namespace) == [], "processes of the lab outlive it"
-    assert list(Path("/sys/fs/cgroup").rglob(lab.instance)) == [], "cgroups of the lab outlive it"
+    assert list(Path("/sys/fs/cgroup").rglob(lab.scope)) == [], "cgroups of the lab outlive it"
     assert not lab.directory.exists(), "files of the lab outlive it"
 
 

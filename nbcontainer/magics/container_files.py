@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nbcontainer.container import files
@@ -37,7 +39,8 @@ def copy(call: Call) -> None:
         raise InvalidArgument("copying between containers is not supported")
     if from_name:
         container = call.lab.containers.get(from_name)
-        files.copy_to_machine(container, from_path, Path(to_path).expanduser())
+        with writing(to_path):
+            files.copy_to_machine(container, from_path, Path(to_path).expanduser())
     elif to_name:
         container = call.lab.containers.get(to_name)
         files.copy_from_machine(container, Path(from_path).expanduser(), to_path, from_path.endswith("/."))
@@ -45,6 +48,15 @@ def copy(call: Call) -> None:
         raise InvalidArgument("must specify at least one container source")
     if not call.get("quiet"):
         call.say(f"Successfully copied {source} to {target}")
+
+
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """What the machine says of a file that cannot be written, in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidArgument(f"cannot write {path}: {str(error.strerror).lower()}") from None
 
 
 def _place(text: str) -> tuple[str, str]:
@@ -62,10 +74,12 @@ def export(call: Call) -> None:
     if bundle and output:
         raise UsageError(f"conflicting options: --bundle and --output. See '{call.path} --help'.")
     if bundle:
-        container.export_bundle(Path(bundle).expanduser())
+        with writing(bundle):
+            container.export_bundle(Path(bundle).expanduser())
         call.say(f"{bundle} is an OCI bundle: runc run -b {bundle} {container.name}")
     elif output:
-        container.export(Path(output).expanduser())
+        with writing(output):
+            container.export(Path(output).expanduser())
     else:
         raise InvalidArgument(f"a notebook is no place for an archive: name a file, {call.path} --output FILE")
 

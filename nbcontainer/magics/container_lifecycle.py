@@ -81,18 +81,18 @@ def update(call: Call) -> object:
 
 def remove(call: Call) -> None:
     """Remove; with --force a running one too, and one that is not there is no failure."""
+    force, volumes = call.get("force", False), call.get("volumes", False)
+    names = [name for name in call.arguments if _is_there(call, name)] if force else call.arguments
+    call.each(names, lambda name: call.lab.containers.get(name).remove(force=force, volumes=volumes))
 
-    def act(name: str) -> None:
-        try:
-            container = call.lab.containers.get(name)
-        except NotFound as error:
-            if not call.get("force"):
-                raise
-            call.say(f"Error: {error}")
-        else:
-            container.remove(force=call.get("force", False), volumes=call.get("volumes", False))
 
-    call.each(call.arguments, act)
+def _is_there(call: Call, name: str) -> bool:
+    try:
+        call.lab.containers.get(name)
+    except NotFound as error:
+        call.say(f"Error: {error}")
+        return False
+    return True
 
 
 def wait(call: Call) -> object:

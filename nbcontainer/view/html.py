@@ -60,7 +60,6 @@ def card(title: str, facts: Sequence[Fact], *, status: str = "", aside: str = ""
         head += f'<span class="nbc-aside nbc-code">{escape(short_id)}</span>'
     code_class = ' class="nbc-code"'
     lines = "".join(
-        f"<dt>{escape(fact.what)}</dt><dd{code_class if fact.code else ''}>{escape(fact.value)}</dd>"
-        for fact in facts
+        f"<dt>{escape(fact.what)}</dt><dd{code_class if fact.code else ''}>{escape(fact.value)}</dd>" for fact in facts
     )
     return framed(f'<div class="nbc-card"><div class="nbc-head">{head}</div><dl>{lines}</dl></div>')

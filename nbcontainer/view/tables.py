@@ -50,9 +50,7 @@ class Table:
         return str(self)
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f'<th scope="col"{_class(column)}>{html.escape(column.header)}</th>' for column in self.columns
-        )
+        head = "".join(f'<th scope="col"{_class(column)}>{html.escape(column.header)}</th>' for column in self.columns)
         body = "".join(f"<tr>{self._row(cells)}</tr>" for cells in self.cells())
         if not body:
             body = f'<tr><td class="nbc-none" colspan="{len(self.columns)}">none</td></tr>'

@@ -216,8 +216,7 @@ class _Expression:
             name = self.tokens.pop(0)[1]
             if name not in FUNCTIONS:
                 raise InvalidArgument(
-                    f'template parsing error: function "{name}" not defined; '
-                    f"there are {', '.join(sorted(FUNCTIONS))}"
+                    f'template parsing error: function "{name}" not defined; there are {", ".join(sorted(FUNCTIONS))}'
                 )
             arguments: list[_Operand] = []
             while self.tokens and self.tokens[0][1] not in ("|", ")"):
@@ -237,9 +236,7 @@ class _Expression:
             raise self._unexpected()
         kind, text = self.tokens.pop(0)
         if kind == "string":
-            return _Value(
-                text[1:-1] if text[0] == "`" else json.loads(text.replace("\n", "\\n").replace("\t", "\\t"))
-            )
+            return _Value(text[1:-1] if text[0] == "`" else json.loads(text.replace("\n", "\\n").replace("\t", "\\t")))
         if kind == "number":
             return _Value(int(text))
         if kind == "word":
@@ -286,9 +283,7 @@ def _print_block(block: _Block, dot: Any, names: Mapping[str, Any]) -> Iterator[
         items = sorted(value.items()) if isinstance(value, Mapping) else list(enumerate(value))
         for key, item in items:
             named = (key, item) if len(block.names) == 2 else (item,)
-            yield from _print_nodes(
-                block.body, item, {**names, **dict(zip(block.names, named, strict=False))}
-            )
+            yield from _print_nodes(block.body, item, {**names, **dict(zip(block.names, named, strict=False))})
     else:
         inner = value if block.kind == "with" else dot
         bound = dict.fromkeys(block.names, value)

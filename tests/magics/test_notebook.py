@@ -150,7 +150,8 @@ def test_the_life_of_a_container(kernel: Kernel) -> None:
     assert kernel.ok("%container stop -t 0 www").stdout == "www\n"
     assert kernel.ok("code = %container wait www\nprint('code', code)").stdout == "137\ncode 137\n"
     assert kernel.ok("%container rm www").stdout == "www\n"
-    assert "No such container" in kernel.ok("%container rm -f www").stderr
+    forced = kernel.ok("%container rm -f www")
+    assert (forced.stdout, forced.stderr) == ("", "Error: No such container: www\n")
     gone = kernel.run("%container rm www")
     assert gone.error is not None
     assert gone.error["evalue"] == "No such container: www"
@@ -194,6 +195,9 @@ def test_diff_cp_and_export(kernel: Kernel, tmp_path: Path) -> None:
     kernel.ok(f"%container cp {tmp_path}/given web:/etc/given")
     kernel.ok(f"%container export -o {tmp_path}/root.tar web")
     assert b"etc/given" in (tmp_path / "root.tar").read_bytes()
+    refused = kernel.run("%container export -o /nonexistent/root.tar web")
+    assert refused.error is not None
+    assert refused.error["evalue"] == "cannot write /nonexistent/root.tar: no such file or directory"
 
 
 def test_explain_shows_the_steps(kernel: Kernel) -> None:

@@ -23,10 +23,7 @@ def test_columns_are_as_wide_as_dockers() -> None:
 
 
 def test_no_line_ends_in_blanks() -> None:
-    assert (
-        str(table({"id": "8f0c1d2e3f4a", "tag": "latest", "size": ""})).splitlines()[1]
-        == "8f0c1d2e3f4a   latest"
-    )
+    assert str(table({"id": "8f0c1d2e3f4a", "tag": "latest", "size": ""})).splitlines()[1] == "8f0c1d2e3f4a   latest"
 
 
 def test_no_rows_leave_the_headers() -> None:
