@@ -26,7 +26,7 @@ def overview(lab: Lab) -> dict[str, Any]:
     return {
         "ID": lab.id,
         "Name": lab.name or "(ephemeral)",
-        "Namespaces": lab.call(namespaces_inside, 1),
+        "Namespaces": lab.call(namespaces_inside, "self"),
         "Id map": ", ".join(
             f"{e.inside}-{e.inside + e.count - 1} are {e.outside}-{e.outside + e.count - 1}" for e in lab.idmap.uids
         ),

@@ -49,7 +49,9 @@ class Lab(Handle):
     @cached_property
     def images(self) -> Images:
         """The images of this user, shared by all labs."""
-        return Images(self)
+        images = Images(self)
+        images.users = lambda image_id: self.containers.users_of_image(image_id)
+        return images
 
     @cached_property
     def networks(self) -> Networks:
@@ -115,11 +117,12 @@ def use_lab(name: str | None) -> Lab:
     """Leave this process's lab and go on in the lab `name`, or, with None, in a new one without a name."""
     global _current
     with _lock:
-        if _current is not None and not _current.closed:
-            if name is not None and _current.name == name and not _current.gone:
-                return _current
-            _current.close()
-        _current = Lab(name)
+        before = lab_running()
+        if before is not None and name is not None and before.name == name:
+            return before
+        _current = Lab(name)  # first: a name that cannot be leaves everything as it is
+        if before is not None:
+            before.close()
         return _current
 
 

@@ -18,7 +18,7 @@ class Group(Protocol):
     path: str
 
     def join_descriptors(self) -> list[int]:
-        """Descriptors of the cgroup.procs files through which a process joins by writing 0; the caller closes."""
+        """Descriptors of the files through which a process of one thread joins by writing 0; the caller closes."""
 
     def set(self, limits: Limits) -> None:
         """Change limits; None leaves one as it is. Raises `Unavailable`."""

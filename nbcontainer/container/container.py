@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 #: A sink of bytes, such as `sys.stdout.buffer.write`.
 Sink = Callable[[bytes], object]
-#: The largest message of a set-up process.
-MESSAGE = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,9 @@ class Container:
         self.etc: dict[str, str] = {}
         self.cgroup: Group | None = None
         self.endpoint: Endpoint | None = None
+        #: Its pid 1, and the process through which its namespaces are entered: the same one, but with `--init`.
         self.process: Process | None = None
+        self.entry: Process | None = None
         self.stdio: Stdio | None = None
         self.log = Log(self.directory / "log" / "container.log")
         #: The output has been shown where the container ran.
@@ -146,6 +146,7 @@ class Container:
             with launch.Launch(self) as prepared:
                 self._stopped.clear()
                 self.process = self.lab.spawn(setup.main, prepared.request, fds=prepared.fds, pidns=prepared.pidns)
+                self.entry = self.process
                 prepared.close_theirs()
                 self._await_start(prepared.sync)
         except BaseException as error:
@@ -168,7 +169,7 @@ class Container:
         """Read what the set-up process says until its socket closes: then the program runs."""
         assert self.stdio is not None
         while True:
-            message, fds, _, _ = socket.recv_fds(sync, MESSAGE, 1)
+            message, fds, pid = launch.receive(sync)
             if not message:
                 if not self.trace and self.process is not None and self.lab.gone:
                     raise LabGone("the lab ended while the container was starting; the next command starts a new one")
@@ -178,8 +179,17 @@ class Container:
                 self.stdio.use_terminal(fds[0])
             elif "trace" in said:
                 self.trace = steps([tuple(note) for note in said["trace"]])
+                if self.options.init:
+                    self._enter_by(pid)
             elif "error" in said:
                 raise start_failed(said["error"], self.spec["process"]["args"][0])
+
+    def _enter_by(self, pid: int) -> None:
+        """With `--init`, pid 1 is a process of ours that nobody may look into: the program is the way in."""
+        try:
+            self.entry = launch.program(pid)
+        except ProcessLookupError:
+            pass  # it has ended already, and the container with it
 
     def _start_failed(self, error: BaseException) -> None:
         if self.stdio is not None:
@@ -193,7 +203,7 @@ class Container:
         self.state.status = "created" if self.state.started_at.startswith("0001") else "exited"
         self.state.error = str(error)
         self.state.exit_code = getattr(error, "exit_code", 128)
-        self.process = None
+        self.process = self.entry = None
         launch.release(self)
         self._stopped.set()
 
@@ -207,7 +217,7 @@ class Container:
         state.status = "exited"
         state.pid = 0
         state.finished_at = now()
-        self.process = None
+        self.process = self.entry = None
         launch.release(self)
         self._save()
         self.owner.event("die", self, exitCode=str(exit_code))
@@ -409,7 +419,9 @@ class Container:
         Raises `Conflict` when it is not running, `StartFailed`, and `TimeoutError` (the command is killed).
         """
         options = ExecOptions.parse(command, **raw)
-        target = self._running_process("")
+        self._running_process("")
+        target = self.entry
+        assert target is not None
         if self.state.status == "paused":
             raise Conflict(f"Container {self.name} is paused, unpause the container before exec")
         stdio = Stdio(self.lab.loop, None)
@@ -446,7 +458,7 @@ class Container:
                 for fd in (*ends, *cgroups):
                     os.close(fd)
             while True:
-                message, fds, _, _ = socket.recv_fds(ours, MESSAGE, 1)
+                message, fds, _, _ = socket.recv_fds(ours, launch.MESSAGE, 1)
                 if not message:
                     return process
                 said = json.loads(message)

@@ -58,7 +58,6 @@ class Containers:
         self._lock = threading.RLock()
         self._driver: str | None = None
         volumes.users = self._users_of_volume
-        images.users = self.users_of_image
         self.directory.mkdir(mode=0o711, exist_ok=True)
         self._load()
 

@@ -110,6 +110,7 @@ class Plan:
 
     def _attach(self, tree: int, target: str) -> None:
         """Attach a detached mount, making its mount point as Docker does: a directory or an empty file."""
+        target = os.path.realpath(target)  # in the container's root: a link to nowhere gets its directory made
         if not os.path.exists(target):
             if stat.S_ISDIR(os.fstat(tree).st_mode):
                 os.makedirs(target)

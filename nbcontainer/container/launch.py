@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import struct
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -12,12 +13,15 @@ from nbcontainer.container import security
 from nbcontainer.container.options import ExecOptions
 from nbcontainer.errors import Conflict, InvalidArgument
 from nbcontainer.lab.inside import Descriptors
+from nbcontainer.lab.process import Process
 from nbcontainer.network import resolve
 from nbcontainer.syscalls import libseccomp
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
 
+#: The largest message of a set-up process.
+MESSAGE = 1 << 17
 #: The spec's names of namespaces that `--network`, `--ipc` and `--uts` share, and those of /proc/PID/ns.
 _FILES = {"network": "net", "ipc": "ipc", "uts": "uts"}
 
@@ -43,6 +47,7 @@ class Launch:
             binds = owner.binds.descriptors(container)
             self._theirs += binds.values()
             self.sync, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.sync.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             self._theirs.append(theirs.detach())
         except BaseException:
             self.close_theirs()
@@ -82,7 +87,7 @@ class Launch:
 
     def _other(self, reference: str, what: str) -> Container:
         other = self.container.owner.get(reference)
-        if not other.state.running or other.process is None:
+        if not other.state.running or other.entry is None:
             raise Conflict(f"cannot join {what} of a non running container: {other.id}")
         return other
 
@@ -92,8 +97,8 @@ class Launch:
             return "lab"
         if mode.startswith("container:"):
             other = self._other(mode.partition(":")[2], "the PID namespace")
-            assert other.process is not None
-            return other.process.pidfd
+            assert other.entry is not None
+            return other.entry.pidfd
         return "new"
 
     def _joined(self) -> dict[str, int]:
@@ -104,9 +109,9 @@ class Launch:
         for kind, mode in modes.items():
             if mode.startswith("container:"):
                 other = self._other(mode.partition(":")[2], f"the {kind} namespace")
-                assert other.process is not None
+                assert other.entry is not None
                 _, fds = cast(
-                    "tuple[None, list[int]]", self.container.lab.call(namespace, other.process.pid, _FILES[kind])
+                    "tuple[None, list[int]]", self.container.lab.call(namespace, other.entry.pid, _FILES[kind])
                 )
                 joined[kind] = fds[0]
                 self._theirs.append(fds[0])
@@ -138,6 +143,31 @@ class Launch:
             dns=options.dns,
         )
         return container.etc
+
+
+def receive(sync: socket.socket) -> tuple[bytes, list[int], int]:
+    """A message of a set-up process, its descriptors, and its sender's pid as this process counts (unix(7))."""
+    message, ancillary, _, _ = sync.recvmsg(MESSAGE, socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4 * 4))
+    fds: list[int] = []
+    pid = 0
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds += struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
+        elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            pid = struct.unpack("3i", data)[0]
+    return message, fds, pid
+
+
+def program(pid: int) -> Process:
+    """The process `pid` (as this process counts) with its number in the lab. Raises `ProcessLookupError`."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            numbers = next(line.split()[1:] for line in status if line.startswith("NSpid:"))
+    except OSError:
+        os.close(pidfd)
+        raise ProcessLookupError(pid) from None
+    return Process(int(numbers[-2]), pidfd)
 
 
 def namespace(pid: int, kind: str) -> Descriptors:

@@ -42,21 +42,21 @@ def stamp(record: Record) -> str:
 
 def namespaces(container: Container) -> dict[str, int]:
     """Type and inode number of each namespace of the container's pid 1. Raises `Conflict` when it has none."""
-    process = container.process
+    process = container.entry
     if process is None:
         raise Conflict(f"Container {container.id} is not running")
     return container.lab.call(namespaces_inside, process.pid)
 
 
-def namespaces_inside(pid: int) -> dict[str, int]:
-    """Runs inside: /proc/PID/ns, namespaces(7)."""
+def namespaces_inside(pid: int | str) -> dict[str, int]:
+    """Runs inside: /proc/PID/ns, namespaces(7); `pid` may be "self"."""
     kinds = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
     return {kind: os.stat(f"/proc/{pid}/ns/{kind}").st_ino for kind in kinds}
 
 
 def processes(container: Container, columns: Sequence[str]) -> list[dict[str, str]]:
     """`docker top`: the container's processes, pids as the lab counts them. `columns` as of `ps -o`."""
-    process = container.process
+    process = container.entry
     if process is None:
         raise Conflict(f"Container {container.id} is not running")
     found = container.lab.call(processes_inside, process.pid)

@@ -209,4 +209,5 @@ def for_bundle(spec: dict[str, Any]) -> dict[str, Any]:
     given["root"]["path"] = "rootfs"
     given["linux"]["resources"].setdefault("devices", [{"allow": False, "access": "rwm"}])
     given["linux"].pop("devices", None)
+    given["linux"].pop("cgroupsPath", None)  # ours: another runtime chooses its own
     return given

@@ -13,6 +13,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,21 +39,21 @@ class Store:
         mode = 0o711 if os.geteuid() == 0 else 0o700
         for directory in (path, path / "blobs", path / "blobs" / "sha256", path / "ingest", path / "layers"):
             directory.mkdir(mode=mode, exist_ok=True)
+        self._connections = threading.local()
         with self.database() as db:
             db.executescript(_SCHEMA)
         self._sweep()
 
     @contextmanager
     def database(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one transaction: committed at the end, rolled back by an exception."""
-        db = sqlite3.connect(self.path / "images.db", timeout=30)
-        try:
+        """This thread's connection, for one transaction: committed at the end, rolled back by an exception."""
+        db: sqlite3.Connection | None = getattr(self._connections, "db", None)
+        if db is None:
+            db = self._connections.db = sqlite3.connect(self.path / "images.db", timeout=30)
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
-            with db:
-                yield db
-        finally:
-            db.close()
+        with db:
+            yield db
 
     # -- blobs
 

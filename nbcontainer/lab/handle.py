@@ -178,8 +178,8 @@ class Handle:
             return
         self.closed = True
         atexit.unregister(_close)
-        if not self.gone and self.name is None and not self.idmap.single:
-            # Files of ids that only the lab has can only be removed from inside.
+        if not self.gone and self.name is None:
+            # Files of ids that only the lab has, and directories without permissions, are removed from inside.
             try:
                 self.call(files.end_all_and_remove, str(self.directory))
             except errors.NbcontainerError:

@@ -14,9 +14,9 @@ LOST = 128 + signal.SIGKILL
 class Process:
     """A process that init spawned. `pid` is its number in the lab's pid namespace."""
 
-    def __init__(self) -> None:
-        self.pid = 0
-        self.pidfd = -1
+    def __init__(self, pid: int = 0, pidfd: int = -1) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
         self.exit_code: int | None = None
         self._ended = threading.Event()
         self._lock = threading.Lock()

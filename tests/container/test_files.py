@@ -18,7 +18,9 @@ def _image(busybox: Any) -> None:
 
 
 def test_diff(lab: Any) -> None:
-    c = lab.containers.run("busybox", ["sh", "-c", "echo a > /new; rm /etc/group; mkdir /d; touch /d/x; chmod 600 /etc/passwd"])
+    c = lab.containers.run(
+        "busybox", ["sh", "-c", "echo a > /new; rm /etc/group; mkdir /d; touch /d/x; chmod 600 /etc/passwd"]
+    )
     assert c.diff() == [
         ("A", "/d"),
         ("A", "/d/x"),
@@ -62,9 +64,11 @@ def test_export(lab: Any, tmp_path: Path) -> None:
 
 
 def test_a_bundle_runs_under_runc(lab: Any, runc: Any, tmp_path: Path) -> None:
-    c = lab.containers.create("busybox", ["sh", "-c", "echo from $A; grep NoNewPrivs /proc/self/status"], env=["A=runc"])
+    c = lab.containers.create(
+        "busybox", ["sh", "-c", "echo from $A; grep NoNewPrivs /proc/self/status"], env=["A=runc"]
+    )
     c.export_bundle(tmp_path / "bundle")
-    said = runc.run("run", "--bundle", str(tmp_path / "bundle"), "exported")
+    said = runc.run("run", "--bundle", str(tmp_path / "bundle"), "exported").stdout.decode()
     assert "from runc\n" in said
     assert "NoNewPrivs:\t1" in said
 

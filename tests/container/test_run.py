@@ -160,9 +160,7 @@ def test_healthcheck(lab: Any) -> None:
 
 
 def test_user_workdir_env_and_entrypoint(lab: Any) -> None:
-    text = out(
-        lab, "-c", "id -un; pwd; echo $A", workdir="/made/here", env={"A": "1"}, entrypoint=["sh"]
-    )
+    text = out(lab, "-c", "id -un; pwd; echo $A", workdir="/made/here", env={"A": "1"}, entrypoint=["sh"])
     assert text == "root\n/made/here\n1\n"
     if not lab.idmap.single:
         assert out(lab, "sh", "-c", "id -u; id -g; echo $HOME", user="nobody") == "65534\n65534\n/home\n"
@@ -247,12 +245,13 @@ def test_a_taken_name(lab: Any) -> None:
 
 
 def test_ctrl_c_reaches_the_container_and_a_second_one_kills(lab: Any) -> None:
-    import _thread
+    main = threading.main_thread().ident
+    assert main is not None
 
     def interrupt() -> None:
         for _ in range(2):
             time.sleep(0.4)
-            _thread.interrupt_main(signal.SIGINT)
+            signal.pthread_kill(main, signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
     c = lab.containers.run("busybox", ["sh", "-c", "trap 'echo caught' INT; while :; do sleep 0.1; done"], check=False)

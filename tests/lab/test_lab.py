@@ -46,7 +46,7 @@ def gone(pid: int) -> bool:
 def test_a_lab_has_its_own_namespaces(lab: Any) -> None:
     from nbcontainer.container.look import namespaces_inside
 
-    inside = lab.call(namespaces_inside, 1)
+    inside = lab.call(namespaces_inside, "self")
     for kind in ("ipc", "mnt", "net", "pid", "user", "uts"):
         assert inside[kind] != os.stat(f"/proc/self/ns/{kind}").st_ino, kind
 
