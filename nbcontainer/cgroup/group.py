@@ -17,6 +17,10 @@ class Group(Protocol):
 
     path: str
 
+    @property
+    def hierarchies(self) -> list[str]:
+        """What a container sees below /sys/fs/cgroup: v1 controllers, or "" for v2's one tree."""
+
     def join_descriptors(self) -> list[int]:
         """Descriptors of the files through which a process of one thread joins by writing 0; the caller closes."""
 
@@ -51,6 +55,11 @@ class NoGroup:
     def __init__(self, path: str, why: str) -> None:
         self.path = path
         self.why = why
+
+    @property
+    def hierarchies(self) -> list[str]:
+        """None."""
+        return []
 
     def join_descriptors(self) -> list[int]:
         """None."""

@@ -78,6 +78,11 @@ class GroupV1:
                 if not read(f"{level}/{name}").strip():
                     write(f"{level}/{name}", read(f"{os.path.dirname(level)}/{name}").strip())
 
+    @property
+    def hierarchies(self) -> list[str]:
+        """As `Group`."""
+        return list(self._made)
+
     def join_descriptors(self) -> list[int]:
         """As `Group`, but of v1's `tasks`: for a process of one thread the same, without cgroup.procs's RCU wait."""
         return [

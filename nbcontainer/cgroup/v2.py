@@ -34,6 +34,11 @@ class GroupV2:
             self.remove()
             raise
 
+    @property
+    def hierarchies(self) -> list[str]:
+        """As `Group`."""
+        return [""]
+
     def join_descriptors(self) -> list[int]:
         """As `Group`."""
         return [os.open(f"{self.directory}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)]

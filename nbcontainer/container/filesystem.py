@@ -57,13 +57,16 @@ _CLONE = mounts.OPEN_TREE_CLONE | mounts.OPEN_TREE_CLOEXEC
 class Plan:
     """The mounts of one container. `files` are texts for /etc; `binds` detached mounts by index in `mounts`."""
 
-    def __init__(self, spec: dict[str, Any], files: dict[str, str], binds: dict[int, int]) -> None:
+    def __init__(
+        self, spec: dict[str, Any], files: dict[str, str], binds: dict[int, int], hierarchies: list[str]
+    ) -> None:
         self.spec = spec
         self.files = files
         self.trees = dict(binds)
         self.texts: dict[str, int] = {}
         self.device_trees: dict[str, int] = {}
-        self.v1_controllers = _v1_controllers()
+        #: Of the control groups, those that the container has a group of its own in: no others are the container's.
+        self.hierarchies = hierarchies
 
     def gather(self) -> None:
         """Open, as detached copies, whatever comes from outside the root."""
@@ -136,19 +139,15 @@ class Plan:
     def _cgroups(self, target: str, read_only: bool) -> None:
         """cgroup v2 as one mount; v1 as a directory of the hierarchies the container is in (cgroups(7))."""
         flags = MS_NOSUID | mounts.MS_NODEV | MS_NOEXEC | (mounts.MS_RDONLY if read_only else 0)
-        if not self.v1_controllers:
-            try:
-                mounts.mount("cgroup", target, "cgroup2", flags)
-            except OSError:
-                pass  # no cgroup v2 on this machine, or not for us: the container does without
+        if not self.hierarchies:
+            return
+        if self.hierarchies == [""]:
+            mounts.mount("cgroup", target, "cgroup2", flags)
             return
         mounts.mount("tmpfs", target, "tmpfs", flags & ~mounts.MS_RDONLY, "mode=755,size=64k")
-        for name in self.v1_controllers:
+        for name in self.hierarchies:
             os.mkdir(f"{target}/{name}")
-            try:
-                mounts.mount("cgroup", f"{target}/{name}", "cgroup", flags, name)
-            except OSError:
-                os.rmdir(f"{target}/{name}")
+            mounts.mount("cgroup", f"{target}/{name}", "cgroup", flags, name)
         if read_only:
             mounts.mount(None, target, None, flags | mounts.MS_REMOUNT | MS_BIND)
 
@@ -166,17 +165,6 @@ class Plan:
                 mounts.mount_setattr(path, mounts.MOUNT_ATTR_RDONLY, recursive=True)
         if self.spec["root"].get("readonly"):
             mounts.mount_setattr("/", mounts.MOUNT_ATTR_RDONLY)
-
-
-def _v1_controllers() -> list[str]:
-    """The v1 controllers that this process has a group of its own in: /proc/self/cgroup, cgroups(7)."""
-    found = []
-    with open("/proc/self/cgroup") as file:
-        for line in file:
-            number, controllers, path = line.rstrip("\n").split(":", 2)
-            if number != "0" and controllers and path == "/" and not controllers.startswith("name="):
-                found.extend(controllers.split(","))
-    return found
 
 
 def terminal(master: int, sync: socket.socket) -> None:

@@ -67,6 +67,7 @@ class Launch:
             "init": options.init,
             "stdio": len(stdio),
             "cgroups": len(procs),
+            "hierarchies": container.cgroup.hierarchies,
             "join": list(joined),
             "binds": list(binds),
         }

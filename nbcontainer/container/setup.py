@@ -154,7 +154,7 @@ def _root(spec: dict[str, Any], request: dict[str, Any], binds: dict[int, int], 
     else:
         mounts.mount(request["overlays"][0]["upper"], root, None, mounts.MS_BIND)
         trace.step("mount", "copied root")
-    plan = filesystem.Plan(spec, request["files"], binds)
+    plan = filesystem.Plan(spec, request["files"], binds, request["hierarchies"])
     plan.gather()
     trace.step("mount", "sources")
     os.chdir(root)

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 #: The largest request or report: one SOCK_SEQPACKET message.
 MESSAGE = 1 << 17
 DESCRIPTORS = 64
+#: The pid of the lab's first container. Whatever else the lab runs counts from `LAST_PID` on.
+FIRST_PID = 2
+LAST_PID = 10_000
 
 
 def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
@@ -63,12 +66,15 @@ def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
         os._exit(0)
     try:
         os.dup2(0, 2)  # the starter's stderr pipe closes with it
-        # setuid(2) has made us undumpable, and so unreadable to everything below: proc(5), /proc/PID/.
+        # Unreadable to everything below, whatever its capabilities there: proc(5), /proc/PID/; prctl(2).
+        process.prctl(process.PR_SET_DUMPABLE, 0)
         process.set_name("nbcontainer")
         host.furnish(config["hostname"], attach)
         for fd in attach:
             os.close(fd)
         move_path(config["path"], config["moved"])
+        with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+            file.write(str(LAST_PID))
         for module in config["preload"]:
             importlib.import_module(module)
         gc.collect()
@@ -104,6 +110,7 @@ class Init:
         self.keys: dict[int, int] = {}
         self.backlog: list[bytes] = []
         self.ahead = ahead
+        self.next_pid = FIRST_PID
         self.spare: tuple[int, socket.socket] | None = None
         self.wake_read, self.wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
@@ -171,17 +178,27 @@ class Init:
                 return pid
             except OSError:
                 pass  # it has been killed while it waited
-        pid = namespaces.fork(CLONE_NEWPID if request["pidns"] == "new" else 0)
+        pid = self.fork_numbered() if request["pidns"] == "new" else namespaces.fork()
         if pid == 0:
             self.child(request, rest)
         return pid
+
+    def fork_numbered(self) -> int:
+        """Fork into a new pid namespace with the next number: so the nth container has the same pid every time."""
+        while True:
+            number = self.next_pid
+            self.next_pid += 1
+            try:
+                return namespaces.fork_as(number)
+            except FileExistsError:
+                continue
 
     def make_spare(self) -> None:
         """Fork the next container's process now: what it can do before it knows its request is then done."""
         if self.ahead is None:
             return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = namespaces.fork(CLONE_NEWPID)
+        pid = self.fork_numbered()
         if pid == 0:
             ours.close()
             self.wait_as_spare(theirs)

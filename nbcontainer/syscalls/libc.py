@@ -23,6 +23,7 @@ _NUMBERS: dict[str, dict[str, int]] = {
 _COMMON = {
     "open_tree": 428,
     "move_mount": 429,
+    "clone3": 435,
     "close_range": 436,
     "mount_setattr": 442,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import signal
+import struct
 
 from nbcontainer.syscalls.libc import check, libc, syscall
 
@@ -45,6 +46,17 @@ def fork(flags: int = 0) -> int:
     """
     zero = ctypes.c_long(0)
     return syscall("clone", ctypes.c_ulong(flags | signal.SIGCHLD), zero, zero, zero, zero)
+
+
+def fork_as(pid: int) -> int:
+    """fork(2) into a new pid namespace, with `pid` as the child's number in ours (clone3(2), set_tid).
+
+    Raises `FileExistsError` when the number is taken.
+    """
+    numbers = struct.pack("2i", 1, pid)
+    buffer = ctypes.create_string_buffer(numbers, len(numbers))
+    args = struct.pack("11Q", CLONE_NEWPID, 0, 0, 0, int(signal.SIGCHLD), 0, 0, 0, ctypes.addressof(buffer), 2, 0)
+    return syscall("clone3", args, ctypes.c_size_t(len(args)))
 
 
 def sethostname(name: str) -> None:
