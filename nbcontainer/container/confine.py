@@ -5,7 +5,6 @@ The order is runc's: limits and ids need privileges, capabilities go before no_n
 
 from __future__ import annotations
 
-import binascii
 import errno
 import fcntl
 import os
@@ -106,7 +105,7 @@ def take_terminal(slave: int) -> None:
         os.close(slave)
 
 
-def become(spec: dict[str, Any], filter_: str | None, user: users.User, trace: Recorder) -> None:
+def become(spec: dict[str, Any], filter_: bytes | None, user: users.User, trace: Recorder) -> None:
     """Take on the identity and the restrictions that `spec["process"]` asks for."""
     set_limits(spec.get("rlimits", []))
     sets = spec.get("capabilities", {})
@@ -133,14 +132,19 @@ def become(spec: dict[str, Any], filter_: str | None, user: users.User, trace: R
         process.prctl(process.PR_SET_NO_NEW_PRIVS, 1)
     if filter_ is not None and not spec.get("noNewPrivileges"):
         # Without no_new_privs installing a filter takes CAP_SYS_ADMIN, which the next step gives up.
-        seccomp.install(binascii.a2b_base64(filter_))
+        seccomp.install(filter_)
         trace.step("filter", "seccomp")
     capabilities.set(sets.get("effective", []), sets.get("permitted", []), sets.get("inheritable", []))
     capabilities.set_ambient(sets.get("ambient", []))
     trace.step("limit", f"user {user.uid}:{user.gid}, capabilities")
     if filter_ is not None and spec.get("noNewPrivileges"):
-        seccomp.install(binascii.a2b_base64(filter_))
+        seccomp.install(filter_)
         trace.step("filter", "seccomp")
+
+
+def read_filter(fd: int) -> bytes:
+    """A compiled seccomp filter from its file."""
+    return os.pread(fd, 1 << 20, 0)
 
 
 def reset_signals() -> None:

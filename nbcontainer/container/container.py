@@ -440,14 +440,14 @@ class Container:
         process_spec, user, filter_ = launch.exec_process(self, options)
         ends = [] if options.tty else stdio.pipes(interactive)
         cgroups = self.cgroup.join_descriptors() if self.cgroup is not None else []
-        request = {"process": process_spec, "user": user, "seccomp": filter_, "stdio": len(ends)}
+        request = {"process": process_spec, "user": user, "seccomp": filter_ is not None, "stdio": len(ends)}
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             try:
                 process = self.lab.spawn(
                     enter.main,
                     request,
-                    fds=[theirs.fileno(), target.pidfd, *ends, *cgroups],
+                    fds=[theirs.fileno(), target.pidfd, *([filter_] if filter_ is not None else []), *ends, *cgroups],
                     pidns=target.pidfd,
                 )
             except OSError:

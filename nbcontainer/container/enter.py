@@ -36,6 +36,7 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
     stage = "set-up"
     try:
         target, rest = fds[1], fds[2:]
+        filter_ = confine.read_filter(rest.pop(0)) if request["seccomp"] else None
         stdio, cgroups = rest[: request["stdio"]], rest[request["stdio"] :]
         confine.guard()
         for fd in cgroups:
@@ -60,7 +61,7 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
         program = confine.find_program(
             arguments["args"][0], confine.environment_path(arguments["env"]), arguments["cwd"]
         )
-        confine.become(arguments, request["seccomp"], user, trace)
+        confine.become(arguments, filter_, user, trace)
         trace.step("exec", program)
         sync.send(json.dumps({"trace": trace.notes}).encode())
         confine.execute(arguments, program)

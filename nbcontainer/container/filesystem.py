@@ -82,9 +82,9 @@ class Plan:
             mounts.mount("tmpfs", host.FILES, "tmpfs", MS_NOSUID | mounts.MS_NODEV, "mode=755,size=1m")
             for path, text in self.files.items():
                 name = f"{host.FILES}/{os.path.basename(path)}"
-                with open(name, "w") as file:
-                    file.write(text)
-                os.chmod(name, 0o644)
+                fd = os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+                os.write(fd, text.encode())
+                os.close(fd)
                 self.texts[path] = mounts.open_tree(name, _CLONE)
 
     def mount(self, trace: Recorder) -> None:
@@ -98,7 +98,8 @@ class Plan:
             elif entry["type"] == "cgroup":
                 self._cgroups(target, "ro" in options)
             else:
-                os.makedirs(target, exist_ok=True)
+                if not os.path.isdir(target):
+                    os.makedirs(target)
                 flags = sum(FLAGS.get(option, 0) for option in options)
                 data = ",".join(option for option in options if "=" in option or option == "newinstance")
                 source = entry.get("source", entry["type"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
 import struct
@@ -52,7 +51,9 @@ class Launch:
         except BaseException:
             self.close_theirs()
             raise
+        filter_ = filter_of(container.spec)
         self.fds = [self._theirs[-1], *stdio, *procs, *joined.values(), *binds.values()]
+        self.fds += [filter_] if filter_ is not None else []
         self.request = {
             "spec": {
                 **container.spec,
@@ -63,7 +64,7 @@ class Launch:
             "driver": owner.driver,
             "endpoint": container.endpoint.to_json() if container.endpoint else None,
             "files": self._etc(),
-            "seccomp": filter_of(container.spec),
+            "seccomp": filter_ is not None,
             "init": options.init,
             "stdio": len(stdio),
             "cgroups": len(procs),
@@ -191,13 +192,13 @@ def user_of(container: Container) -> str:
     return container.options.user or container.image.config.get("User") or ""
 
 
-def filter_of(spec: dict[str, Any]) -> str | None:
-    """The spec's seccomp section, compiled, in base64; None when the container is unconfined."""
+def filter_of(spec: dict[str, Any]) -> int | None:
+    """A descriptor, not to be closed, of the spec's seccomp section, compiled; None when there is none."""
     section = spec["linux"].get("seccomp")
-    return None if section is None else base64.b64encode(libseccomp.compile(section)).decode()
+    return None if section is None else libseccomp.compiled(section)
 
 
-def exec_process(container: Container, options: ExecOptions) -> tuple[dict[str, Any], str, str | None]:
+def exec_process(container: Container, options: ExecOptions) -> tuple[dict[str, Any], str, int | None]:
     """The OCI process of an exec, its user, and its filter."""
     process = dict(container.spec["process"])
     process["args"] = list(options.command)

@@ -59,6 +59,7 @@ def main(request: dict[str, Any], *, fds: list[int], prepared: Prepared | None =
     trace = prepared.trace
     trace.resume()
     try:
+        filter_ = confine.read_filter(fds.pop()) if request["seccomp"] else None
         stdio, cgroups, joined, binds = _sort(request, fds[1:])
         spec = request["spec"]
         _into_cgroups(cgroups, trace)
@@ -74,7 +75,7 @@ def main(request: dict[str, Any], *, fds: list[int], prepared: Prepared | None =
         if request["init"]:
             supervise.fork_program()
             trace.step("exec", "init")
-        confine.become(spec["process"], request["seccomp"], user, trace)
+        confine.become(spec["process"], filter_, user, trace)
         trace.step("exec", program)
         sync.send(json.dumps({"trace": trace.notes}).encode())
         confine.execute(spec["process"], program)

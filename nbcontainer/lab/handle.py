@@ -29,7 +29,7 @@ PidNamespace = Literal["lab", "new"]
 
 #: What an ephemeral lab's ids, names and addresses are derived from unless told otherwise.
 SEED = "nbcontainer"
-#: Requests longer than this go in a memfd: one message holds no more.
+#: Arguments longer than this go in a memfd: one message holds no more.
 INLINE = MESSAGE - 4096
 #: Seconds a lab may take to come up before we say that it does not.
 PATIENCE = 20.0
@@ -262,13 +262,12 @@ class Handle:
         passed = [pidns] if isinstance(pidns, int) else []
         request = {
             "target": f"{target.__module__}:{target.__qualname__}",
-            "args": args,
             "pidns": "join" if isinstance(pidns, int) else pidns,
             "large": False,
         }
-        return self._request(request, [*passed, *fds])
+        return self._request(request, json.dumps(args).encode(), [*passed, *fds])
 
-    def _request(self, request: dict[str, Any], fds: list[int]) -> Process:
+    def _request(self, request: dict[str, Any], args: bytes, fds: list[int]) -> Process:
         if self._owner != os.getpid():
             raise LabError("this lab belongs to the process that started it; make a Lab() in this one")
         process = Process()
@@ -279,12 +278,12 @@ class Handle:
             key = self._next_key
             self._processes[key] = process
             request["key"] = key
-            encoded = json.dumps(request).encode()
             large = -1
             try:
-                if len(encoded) > INLINE:
-                    large = _memfd(encoded)
-                    encoded, fds = b'{"large": true}', [large, *fds]
+                if len(args) > INLINE:
+                    large = _memfd(args)
+                    request["large"], args, fds = True, b"", [large, *fds]
+                encoded = json.dumps(request).encode() + b"\n" + args
                 socket.send_fds(self._control, [encoded], fds)
                 reply, pidfds = self._reply(key)
             except OSError as error:

@@ -142,14 +142,15 @@ class Init:
         message, fds, _, _ = socket.recv_fds(self.control, MESSAGE, DESCRIPTORS)
         if not message:
             os._exit(0)
-        request = json.loads(message)
+        head, _, args = message.partition(b"\n")
+        request = json.loads(head)
         if request["large"]:
             with os.fdopen(fds.pop(0), "rb") as file:
                 file.seek(0)
-                request = json.load(file)
+                args = file.read()
         pidfds = []
         try:
-            pid = self.spawn(request, fds)
+            pid = self.spawn(request, args, fds)
             self.keys[pid] = request["key"]
             pidfds = [os.pidfd_open(pid)]
             reply: dict[str, Any] = {"key": request["key"], "pid": pid}
@@ -161,26 +162,26 @@ class Init:
         if request["pidns"] == "new":
             self.make_spare()
 
-    def spawn(self, request: dict[str, Any], fds: list[int]) -> int:
+    def spawn(self, request: dict[str, Any], args: bytes, fds: list[int]) -> int:
         """Fork the process a request asks for; its pid here."""
         module = request["target"].partition(":")[0]
         if module.startswith("nbcontainer."):
             importlib.import_module(module)
         rest = list(fds)
         if request["pidns"] == "join":
-            return self.spawn_joined(request, rest.pop(0), rest)
+            return self.spawn_joined(request, args, rest.pop(0), rest)
         if request["pidns"] == "new" and self.spare is not None:
             pid, sock = self.spare
             self.spare = None
             try:
                 with sock:
-                    socket.send_fds(sock, [json.dumps(request).encode()], rest)
+                    socket.send_fds(sock, [request["target"].encode(), b"\n", args], rest)
                 return pid
             except OSError:
-                pass  # it has been killed while it waited
+                pass  # it has been killed while it waited, or the message is too long for it
         pid = self.fork_numbered() if request["pidns"] == "new" else namespaces.fork()
         if pid == 0:
-            self.child(request, rest)
+            self.child(request, args, rest)
         return pid
 
     def fork_numbered(self) -> int:
@@ -214,8 +215,8 @@ class Init:
             message, fds, _, _ = socket.recv_fds(sock, MESSAGE, DESCRIPTORS)
             sock.close()
             if message:
-                request = json.loads(message)
-                inside.resolve(request["target"])(*request["args"], fds=list(fds), prepared=prepared)
+                target, _, args = message.partition(b"\n")
+                inside.resolve(target.decode())(*json.loads(args), fds=list(fds), prepared=prepared)
         finally:
             os._exit(1)
 
@@ -229,7 +230,7 @@ class Init:
         if self.spare is not None:
             self.spare[1].close()
 
-    def spawn_joined(self, request: dict[str, Any], target: int, fds: list[int]) -> int:
+    def spawn_joined(self, request: dict[str, Any], args: bytes, target: int, fds: list[int]) -> int:
         """As `spawn`, in the pid namespace of the process behind the pidfd `target`.
 
         setns(2) moves only children into a pid namespace: a short-lived process joins and forks ours with
@@ -242,7 +243,7 @@ class Init:
                 namespaces.setns(target, CLONE_NEWPID)
                 pid = namespaces.fork(CLONE_PARENT)
                 if pid == 0:
-                    self.child(request, fds)
+                    self.child(request, args, fds)
                 os.write(write, json.dumps({"pid": pid}).encode())
             except BaseException as error:
                 os.write(write, json.dumps({"error": inside.describe(error)}).encode())
@@ -254,12 +255,12 @@ class Init:
             raise OSError(said["error"].get("errno"), said["error"]["message"])
         return int(said["pid"])
 
-    def child(self, request: dict[str, Any], fds: list[int]) -> NoReturn:
+    def child(self, request: dict[str, Any], args: bytes, fds: list[int]) -> NoReturn:
         """In the new process: run the target."""
         status = 1
         try:
             self.leave_init()
-            inside.resolve(request["target"])(*request["args"], fds=fds)
+            inside.resolve(request["target"])(*json.loads(args), fds=fds)
             status = 0
         except BaseException:
             # Nobody reads our stderr; a target that can fail reports it over its own descriptors.

@@ -82,17 +82,18 @@ def available() -> bool:
     return True
 
 
-def compile(section: dict[str, Any]) -> bytes:
-    """An OCI `linux.seccomp` section as a BPF program (struct sock_filter, 8 bytes each). Compiled once a process.
+def compiled(section: dict[str, Any]) -> int:
+    """A descriptor of an OCI `linux.seccomp` section as a BPF program (struct sock_filter, 8 bytes each).
 
-    System calls this libseccomp does not know are left to the default action, as runc does. Raises `Unavailable`
-    without libseccomp, `InvalidArgument` for a section that is wrong.
+    Compiled once a process, and kept open: the caller must not close it. System calls this libseccomp does not
+    know are left to the default action, as runc does. Raises `Unavailable` without libseccomp, `InvalidArgument`
+    for a section that is wrong.
     """
     return _compile(json.dumps(section, sort_keys=True))
 
 
-@functools.lru_cache(maxsize=32)
-def _compile(text: str) -> bytes:
+@functools.cache
+def _compile(text: str) -> int:
     section = json.loads(text)
     library = _library()
     context = library.seccomp_init(_action(section["defaultAction"], section.get("defaultErrnoRet")))
@@ -146,11 +147,9 @@ def _add(library: ctypes.CDLL, context: int, rule: dict[str, Any], default: str)
                 raise InvalidArgument(f"seccomp: the rule for {name} is refused: {os.strerror(-result)}")
 
 
-def _export(library: ctypes.CDLL, context: int) -> bytes:
+def _export(library: ctypes.CDLL, context: int) -> int:
     fd = os.memfd_create("filter", os.MFD_CLOEXEC)
-    try:
-        if library.seccomp_export_bpf(context, fd) != 0:
-            raise InvalidArgument("seccomp: the filter cannot be compiled")
-        return os.pread(fd, os.fstat(fd).st_size, 0)
-    finally:
+    if library.seccomp_export_bpf(context, fd) != 0:
         os.close(fd)
+        raise InvalidArgument("seccomp: the filter cannot be compiled")
+    return fd

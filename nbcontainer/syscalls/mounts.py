@@ -40,16 +40,16 @@ AT_RECURSIVE = 0x8000
 AT_SYMLINK_NOFOLLOW = 0x100
 
 
+libc.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+
+
 def _bytes(text: str | None) -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogateescape")
 
 
 def mount(source: str | None, target: str, fstype: str | None, flags: int = 0, data: str | None = None) -> None:
     """mount(2). Raises `OSError` whose filename is `target`."""
-    check(
-        libc.mount(_bytes(source), _bytes(target), _bytes(fstype), ctypes.c_ulong(flags), _bytes(data)),
-        target,
-    )
+    check(libc.mount(_bytes(source), _bytes(target), _bytes(fstype), flags, _bytes(data)), target)
 
 
 def umount(target: str, flags: int = 0) -> None:

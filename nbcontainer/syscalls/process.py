@@ -24,18 +24,18 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 CLOSE_RANGE_CLOEXEC = 4
 
 
+libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+
+
 def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
     """prctl(2)."""
-    return check(
-        libc.prctl(ctypes.c_int(option), ctypes.c_ulong(a), ctypes.c_ulong(b), ctypes.c_ulong(c), ctypes.c_ulong(d)),
-        f"prctl({option})",
-    )
+    return check(libc.prctl(option, a, b, c, d), "prctl")
 
 
 def set_name(name: str) -> None:
     """PR_SET_NAME: what `ps` and `top` show, 15 bytes of it."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
-    check(libc.prctl(ctypes.c_int(PR_SET_NAME), buffer, 0, 0, 0), "prctl(PR_SET_NAME)")
+    prctl(PR_SET_NAME, ctypes.addressof(buffer))
 
 
 def close_on_exec_from(first: int) -> None:
