@@ -126,9 +126,7 @@ class Docker(Peer):
         """The command line of the client with these arguments."""
         return [PROGRAMS["docker"], "--host", self.host, *args]
 
-    def run(
-        self, *args: str, input: bytes | None = None, check: bool = True
-    ) -> subprocess.CompletedProcess[bytes]:
+    def run(self, *args: str, input: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess[bytes]:
         """`docker ARGS`, its exit code, output and error output."""
         given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
         return subprocess.run(self.argv(*args), check=check, capture_output=True, **given)

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from nbcontainer.lab.home import Home
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 #: Marks the directory of a lab without a name: it may go when its owner has gone.
 _EPHEMERAL = "~"
+_BEGINNING = "+"
+#: Seconds after which a directory that never got further than its beginning is a dead lab's too.
+_STUCK = 60.0
 
 #: Directories this process holds: a POSIX lock never refuses the process that has it.
 _held: set[Path] = set()
@@ -38,11 +42,26 @@ class Claim:
 
 def claim(home: Home, name: str | None) -> Claim:
     """Hold the directory of lab `name`, or a new one. Raises `Conflict` when another process holds it."""
-    path = home.labs / (name or _EPHEMERAL + secrets.token_hex(6))
-    path.mkdir(mode=0o711, exist_ok=name is not None)
+    if name is None:
+        return _claim_new(home)
+    path = home.labs / name
+    path.mkdir(mode=0o711, exist_ok=True)
     fd = _try_lock(path)
     if fd is None:
         raise Conflict(f"Conflict. The lab {name} is in use by another kernel; end that one, or use another name")
+    return Claim(path, fd)
+
+
+def _claim_new(home: Home) -> Claim:
+    """A new directory, which has its name only once it is locked: until then nobody may take it for a dead lab's."""
+    unique = secrets.token_hex(6)
+    beginning, path = home.labs / (_BEGINNING + unique), home.labs / (_EPHEMERAL + unique)
+    beginning.mkdir(mode=0o711)
+    fd = _try_lock(beginning)
+    assert fd is not None
+    _held.add(path)
+    beginning.rename(path)
+    _held.discard(beginning)
     return Claim(path, fd)
 
 
@@ -63,7 +82,7 @@ def dead(home: Home) -> list[Claim]:
     """The directories of ephemeral labs whose owner is gone, held by us now so that nobody else removes them."""
     found = []
     for path in home.labs.iterdir():
-        if path.name.startswith(_EPHEMERAL):
+        if path.name.startswith(_EPHEMERAL) or _stuck(path):
             try:
                 fd = _try_lock(path)
             except OSError:
@@ -71,6 +90,13 @@ def dead(home: Home) -> list[Claim]:
             if fd is not None:
                 found.append(Claim(path, fd))
     return found
+
+
+def _stuck(path: Path) -> bool:
+    try:
+        return path.name.startswith(_BEGINNING) and time.time() - path.stat().st_mtime > _STUCK
+    except FileNotFoundError:
+        return False
 
 
 def alive(home: Home, instance: str) -> bool:

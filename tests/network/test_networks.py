@@ -1,0 +1,86 @@
+"""docker0 and its endpoints."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Any
+
+import pytest
+
+from nbcontainer.errors import Conflict, InvalidArgument, NotFound
+from nbcontainer.network import resolve
+from nbcontainer.network.endpoint import veth_name
+from nbcontainer.network.networks import Network
+from nbcontainer.network.wire import Rtnetlink
+
+
+def test_the_lowest_free_address_first(lab: Any) -> None:
+    networks = lab.networks
+    first, second = networks.allocate("1", "one1"), networks.allocate("2", "two2")
+    assert (first.ip, second.ip) == ("172.17.0.2", "172.17.0.3")
+    assert first.mac == "02:42:ac:11:00:02"
+    networks.release(first)
+    assert networks.allocate("3", "three3").ip == "172.17.0.2"
+    assert networks.allocate("4", "four4", ip="172.17.9.9", mac="02:00:00:00:00:01").mac == "02:00:00:00:00:01"
+
+
+def test_addresses_that_cannot_be(lab: Any) -> None:
+    lab.networks.allocate("1", "one1")
+    with pytest.raises(Conflict, match=r"172\.17\.0\.2 belongs to container one1"):
+        lab.networks.allocate("2", "two2", ip="172.17.0.2")
+    for address in ("10.0.0.1", "172.17.0.1", "172.17.255.255", "172.17.0.0"):
+        with pytest.raises(InvalidArgument, match="does not belong to any of this network's subnets"):
+            lab.networks.allocate("2", "two2", ip=address)
+
+
+def test_a_pool_runs_out(lab: Any) -> None:
+    bridge = lab.networks.get("bridge")
+    lab.networks._networks["bridge"] = Network(
+        "bridge", bridge.id, "bridge", IPv4Network("172.17.0.0/29"), bridge.gateway
+    )
+    for number in range(5):
+        lab.networks.allocate(str(number), f"name{number}")
+    with pytest.raises(Conflict, match="no available IPv4 addresses"):
+        lab.networks.allocate("6", "name6")
+
+
+def test_veth_names_are_short_and_differ() -> None:
+    names = ["a" * 40, "a" * 41, "brisk_hopper", "brisk-hopper", "web", "we_b"]
+    made = [veth_name(name) for name in names]
+    assert len(set(made)) == len(names)
+    assert all(len(name) <= 15 for name in made)
+    assert veth_name("web") == "vethweb"
+
+
+def test_links_come_and_go(lab: Any, busybox: Any) -> None:
+    c = lab.containers.run("busybox", ["sleep", "99"], detach=True, name="web1")
+    with lab.netlink() as sock:
+        links = {link["name"]: link for link in Rtnetlink(sock).links()}
+    assert links["vethweb1"]["master"] == links["docker0"]["index"] == 10
+    assert links["docker0"]["mac"] == "02:42:ac:11:00:01"
+    c.remove(force=True)
+    # The same name at once: the old link may still be there.
+    for _ in range(5):
+        again = lab.containers.run("busybox", ["true"], rm=True, name="web1")
+        assert again.exit_code == 0
+
+
+def test_a_link_made_by_hand_is_survived(lab: Any, busybox: Any) -> None:
+    lab.networks.ensure_bridge()
+    with lab.netlink() as sock:
+        Rtnetlink(sock).link_add("bridge", "mine", index=11)
+    assert "172.17.0.2" in lab.containers.run("busybox", ["ip", "-4", "addr"]).logs()
+
+
+def test_finding_networks(lab: Any) -> None:
+    assert [network.name for network in lab.networks.list()] == ["bridge", "host", "none"]
+    with pytest.raises(NotFound, match="network nosuch not found"):
+        lab.networks.get("nosuch")
+    assert lab.networks.inspect("bridge")["IPAM"]["Config"] == [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]
+
+
+def test_texts() -> None:
+    hosts = resolve.hosts("web", "example.org", "172.17.0.2", ["db:10.0.0.9", "out:host-gateway"])
+    assert hosts.startswith("127.0.0.1\tlocalhost\n")
+    assert hosts.endswith("10.0.0.9\tdb\n172.17.0.1\tout\n172.17.0.2\tweb.example.org web\n")
+    assert resolve.resolv_conf(["9.9.9.9"]) == "nameserver 9.9.9.9\n"
