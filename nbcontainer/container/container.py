@@ -248,6 +248,8 @@ class Container:
             self.unpause()
         process.kill(number)
         self.owner.event("kill", self, signal=str(number))
+        if number == signal.SIGKILL:
+            self.wait()
 
     def stop(self, timeout: float | None = None, signal_: str | None = None) -> None:
         """The stop signal, and after `timeout` seconds (10, or as `--stop-timeout` says) SIGKILL."""

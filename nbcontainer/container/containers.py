@@ -20,7 +20,7 @@ from nbcontainer.container.container import Container, Sink
 from nbcontainer.container.options import RunOptions
 from nbcontainer.container.state import State, now, write
 from nbcontainer.container.volumes import Volumes, own
-from nbcontainer.errors import CommandFailed, Conflict, NotFound, StartFailed
+from nbcontainer.errors import CommandFailed, Conflict, NotFound
 from nbcontainer.image.images import Image, Images
 from nbcontainer.lab import files
 from nbcontainer.lab.handle import Handle
@@ -76,8 +76,8 @@ class Containers:
             number = self._number + 1
             container_id = names.container_id(self.lab.seed, number)
             name = name or self._generated_name(number)
-            limits = self.limits(options)
-            self.cgroups.check(limits)
+            self.cgroups.check(self.limits(options))
+            self._check_network(options.network)
             self._number = number
         overlays = found.overlays()
         built = spec.build(
@@ -121,7 +121,7 @@ class Containers:
         container.attached = not detach
         try:
             watcher = container.start(watch=not detach)
-        except StartFailed:
+        except BaseException:
             if container.options.rm:
                 container.remove()
             raise
@@ -142,6 +142,12 @@ class Containers:
             return ""
         limit = container.options.memory
         return f": out of memory, limit {limit / (1 << 20):g} MiB" if limit else ": out of memory"
+
+    def _check_network(self, mode: str) -> None:
+        if mode.startswith("container:"):
+            self.get(mode.partition(":")[2])
+        else:
+            self.networks.get(mode)
 
     def _free_name(self, options: RunOptions) -> str | None:
         if options.name is None:

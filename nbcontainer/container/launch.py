@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from nbcontainer.container import security
 from nbcontainer.container.options import ExecOptions
-from nbcontainer.errors import Conflict, InvalidArgument
+from nbcontainer.errors import Conflict
 from nbcontainer.lab.inside import Descriptors
 from nbcontainer.lab.process import Process
 from nbcontainer.network import resolve
@@ -128,8 +128,6 @@ class Launch:
             container.endpoint = networks.allocate(
                 container.id, container.name, ip=container.options.ip, mac=container.options.mac_address
             )
-        elif network not in ("none", "host") and not network.startswith("container:"):
-            raise InvalidArgument(f"network {network} not found")
 
     def _etc(self) -> dict[str, str]:
         """The container's /etc/hosts, /etc/hostname and /etc/resolv.conf."""

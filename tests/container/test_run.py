@@ -227,13 +227,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(lab: Any) -> None:
         (InvalidArgument, "busybox", {"name": "!"}, "Invalid container name"),
         (InvalidArgument, "busybox", {"cap_add": ["NOPE"]}, "unknown capability"),
         (InvalidArgument, "busybox", {"volume": ["a:b:c:d"]}, "invalid volume specification"),
-        (InvalidArgument, "busybox", {"network": "nosuch"}, "network nosuch not found"),
+        (NotFound, "busybox", {"network": "nosuch"}, "network nosuch not found"),
         (InvalidArgument, "busybox", {"ip": "10.0.0.1"}, "does not belong to any of this network's subnets"),
     ):
         with pytest.raises(error, match=words):
             lab.containers.run(image, ["true"], rm=True, **options)
     with pytest.raises(InvalidArgument):
         out(lab, "true", sysctl=["kernel.panic=1"])
+    assert lab.containers.list(all=True) == []
     assert out(lab, "echo", "well") == "well\n"
 
 
