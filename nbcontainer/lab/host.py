@@ -37,7 +37,8 @@ def furnish(hostname: str, attach: list[int]) -> None:
         mounts.move_mount(cgroups, "/sys/fs/cgroup")
         os.close(cgroups)
     mounts.mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
-    mounts.mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")
+    if os.path.isdir("/dev/shm"):  # the smallest machines have none
+        mounts.mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")
     for directory in ("/run/netns", "/run/lock", ROOTFS, FILES, ATTACHED):
         os.makedirs(directory, exist_ok=True)
     for number, fd in enumerate(attach):

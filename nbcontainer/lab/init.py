@@ -73,8 +73,11 @@ def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
         for fd in attach:
             os.close(fd)
         move_path(config["path"], config["moved"])
-        with open("/proc/sys/kernel/ns_last_pid", "w") as file:
-            file.write(str(LAST_PID))
+        try:
+            with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+                file.write(str(LAST_PID))
+        except FileNotFoundError:
+            pass  # a kernel without CONFIG_CHECKPOINT_RESTORE: pids repeat only as far as they happen to
         for module in config["preload"]:
             importlib.import_module(module)
         gc.collect()
@@ -109,6 +112,7 @@ class Init:
         self.owner = owner
         self.keys: dict[int, int] = {}
         self.backlog: list[bytes] = []
+        self.pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self.ahead = ahead
         self.next_pid = FIRST_PID
         self.spare: tuple[int, socket.socket] | None = None
@@ -168,8 +172,6 @@ class Init:
         if module.startswith("nbcontainer."):
             importlib.import_module(module)
         rest = list(fds)
-        if request["pidns"] == "join":
-            return self.spawn_joined(request, args, rest.pop(0), rest)
         if request["pidns"] == "new" and self.spare is not None:
             pid, sock = self.spare
             self.spare = None
@@ -179,7 +181,10 @@ class Init:
                 return pid
             except OSError:
                 pass  # it has been killed while it waited, or the message is too long for it
-        pid = self.fork_numbered() if request["pidns"] == "new" else namespaces.fork()
+        if request["pidns"] == "join":
+            pid = self.fork_joined(rest.pop(0))
+        else:
+            pid = self.fork_numbered() if request["pidns"] == "new" else namespaces.fork()
         if pid == 0:
             self.child(request, args, rest)
         return pid
@@ -225,35 +230,28 @@ class Init:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
-        for fd in (self.control.detach(), self.events.detach(), self.owner, self.wake_read, self.wake_write):
+        for fd in (
+            self.control.detach(),
+            self.events.detach(),
+            self.owner,
+            self.pidns,
+            self.wake_read,
+            self.wake_write,
+        ):
             os.close(fd)
         if self.spare is not None:
             self.spare[1].close()
 
-    def spawn_joined(self, request: dict[str, Any], args: bytes, target: int, fds: list[int]) -> int:
-        """As `spawn`, in the pid namespace of the process behind the pidfd `target`.
+    def fork_joined(self, target: int) -> int:
+        """Fork into the pid namespace of the process behind the pidfd `target`.
 
-        setns(2) moves only children into a pid namespace: a short-lived process joins and forks ours with
-        CLONE_PARENT, which makes it our child all the same.
+        setns(2) into a pid namespace moves only the children made from then on; so init steps in, forks, steps back.
         """
-        read, write = os.pipe2(os.O_CLOEXEC)
-        stage = namespaces.fork()
-        if stage == 0:
-            try:
-                namespaces.setns(target, CLONE_NEWPID)
-                pid = namespaces.fork(CLONE_PARENT)
-                if pid == 0:
-                    self.child(request, args, fds)
-                os.write(write, json.dumps({"pid": pid}).encode())
-            except BaseException as error:
-                os.write(write, json.dumps({"error": inside.describe(error)}).encode())
-            os._exit(0)
-        os.close(write)
-        with os.fdopen(read, "rb") as pipe:
-            said = json.loads(pipe.read())
-        if "error" in said:
-            raise OSError(said["error"].get("errno"), said["error"]["message"])
-        return int(said["pid"])
+        namespaces.setns(target, CLONE_NEWPID)
+        pid = namespaces.fork()
+        if pid:
+            namespaces.setns(self.pidns, CLONE_NEWPID)
+        return pid
 
     def child(self, request: dict[str, Any], args: bytes, fds: list[int]) -> NoReturn:
         """In the new process: run the target."""
