@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.container import enter, health, launch, look, restart, setup
+from nbcontainer.container import execute, health, launch, look, restart, setup
+from nbcontainer.container.execute import ExecResult, Sink
 from nbcontainer.container.logs import STDERR, STDOUT, Log, Record
 from nbcontainer.container.options import ExecOptions, RunOptions, UpdateOptions, parse_signal
 from nbcontainer.container.state import State, now
 from nbcontainer.container.stdio import Stdio, Watcher
 from nbcontainer.container.timeline import Step, steps
-from nbcontainer.errors import Conflict, LabGone, NbcontainerError, StartFailed
+from nbcontainer.errors import Conflict, LabGone, NbcontainerError
 from nbcontainer.image.images import Image
 from nbcontainer.lab.process import Process
 
@@ -26,18 +25,6 @@ if TYPE_CHECKING:
     from nbcontainer.cgroup.group import Group
     from nbcontainer.container.containers import Containers
     from nbcontainer.network.endpoint import Endpoint
-
-#: A sink of bytes, such as `sys.stdout.buffer.write`.
-Sink = Callable[[bytes], object]
-
-
-@dataclass(frozen=True)
-class ExecResult:
-    """What a command run by `exec` gave."""
-
-    exit_code: int
-    stdout: bytes
-    stderr: bytes
 
 
 class Container:
@@ -182,7 +169,7 @@ class Container:
                 if self.options.init:
                     self._enter_by(pid)
             elif "error" in said:
-                raise start_failed(said["error"], self.spec["process"]["args"][0])
+                raise launch.failed(said["error"], self.spec["process"]["args"][0])
 
     def _enter_by(self, pid: int) -> None:
         """With `--init`, pid 1 is a process of ours that nobody may look into: the program is the way in."""
@@ -420,55 +407,7 @@ class Container:
 
         Raises `Conflict` when it is not running, `StartFailed`, and `TimeoutError` (the command is killed).
         """
-        options = ExecOptions.parse(command, **raw)
-        self._running_process("")
-        target = self.entry
-        assert target is not None
-        if self.state.status == "paused":
-            raise Conflict(f"Container {self.name} is paused, unpause the container before exec")
-        stdio = Stdio(self.lab.loop, None)
-        watcher = stdio.watch_unserved()
-        process = self._enter(target, options, stdio, interactive=stdin is not None)
-        stdio.serve()
-        if stdin is not None:
-            stdio.write(stdin)
-            stdio.close_input()
-        if options.detach:
-            stdio.unwatch(watcher)
-            return ExecResult(0, b"", b"")
-        return _collect(process, stdio, watcher, {STDOUT: stdout, STDERR: stderr}, timeout)
-
-    def _enter(self, target: Process, options: ExecOptions, stdio: Stdio, interactive: bool) -> Process:
-        process_spec, user, filter_ = launch.exec_process(self, options)
-        ends = [] if options.tty else stdio.pipes(interactive)
-        cgroups = self.cgroup.join_descriptors() if self.cgroup is not None else []
-        request = {"process": process_spec, "user": user, "seccomp": filter_ is not None, "stdio": len(ends)}
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
-            try:
-                process = self.lab.spawn(
-                    enter.main,
-                    request,
-                    fds=[theirs.fileno(), target.pidfd, *([filter_] if filter_ is not None else []), *ends, *cgroups],
-                    pidns=target.pidfd,
-                )
-            except OSError:
-                stdio.discard()
-                raise Conflict(f"Container {self.id} is not running") from None
-            finally:
-                theirs.close()
-                for fd in (*ends, *cgroups):
-                    os.close(fd)
-            while True:
-                message, fds, _, _ = socket.recv_fds(ours, launch.MESSAGE, 1)
-                if not message:
-                    return process
-                said = json.loads(message)
-                if "terminal" in said:
-                    stdio.use_terminal(fds[0])
-                elif "error" in said:
-                    stdio.discard()
-                    raise start_failed(said["error"], options.command[0])
+        return execute.run(self, ExecOptions.parse(command, **raw), stdin, {STDOUT: stdout, STDERR: stderr}, timeout)
 
     # -- look inside
 
@@ -516,41 +455,3 @@ class Container:
         from nbcontainer.container import files
 
         files.export_bundle(self, target)
-
-
-def _collect(
-    process: Process, stdio: Stdio, watcher: Watcher, sinks: dict[int, Sink | None], timeout: float | None
-) -> ExecResult:
-    kept: dict[int, list[bytes]] = {STDOUT: [], STDERR: []}
-    interrupts = 0
-    while True:
-        try:
-            piece = watcher.get(timeout)
-            if piece is None:
-                break
-            sink = sinks[piece[0]] or kept[piece[0]].append
-            sink(piece[1])
-        except TimeoutError:
-            process.kill()
-            raise TimeoutError(f"the command did not end within {timeout:g} seconds") from None
-        except KeyboardInterrupt:
-            interrupts += 1
-            process.kill(signal.SIGINT if interrupts == 1 else signal.SIGKILL)
-    return ExecResult(process.wait(), b"".join(kept[STDOUT]), b"".join(kept[STDERR]))
-
-
-def start_failed(error: dict[str, Any], program: str) -> StartFailed:
-    """The one line that says why a program could not start, in Docker's words, with its exit code."""
-    message = error["message"]
-    if error["stage"] == "command" and error["kind"] == "OSError":
-        reason = os.strerror(error["errno"]).lower()
-        if error.get("filename") == program and error["exit_code"] == 127:
-            reason = "no such file or directory" if "/" in program else "executable file not found in $PATH"
-        elif error["exit_code"] == 126:
-            reason = "permission denied" if error["errno"] in (1, 13) else reason
-        message = f'exec: "{program}": {reason}'
-        if error.get("filename") not in (program, None) and "/" + program not in str(error["filename"]):
-            message = f"{error['filename']}: {reason}"
-    elif error["kind"] == "OSError":
-        message = f"setting up the container failed at {error['filename']}: {os.strerror(error['errno'])}"
-    return StartFailed(message, int(error["exit_code"]))

@@ -16,7 +16,8 @@ from nbcontainer.cgroup.cgroups import Cgroups
 from nbcontainer.cgroup.limits import Limits
 from nbcontainer.container import names, rootfs, spec
 from nbcontainer.container.binds import Binds
-from nbcontainer.container.container import Container, Sink
+from nbcontainer.container.container import Container
+from nbcontainer.container.execute import Sink
 from nbcontainer.container.options import RunOptions
 from nbcontainer.container.state import State, now, write
 from nbcontainer.container.volumes import Volumes, own

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from nbcontainer.container import security
 from nbcontainer.container.options import ExecOptions
-from nbcontainer.errors import Conflict
+from nbcontainer.errors import Conflict, StartFailed
 from nbcontainer.lab.inside import Descriptors
 from nbcontainer.lab.process import Process
 from nbcontainer.network import resolve
@@ -211,3 +211,20 @@ def exec_process(container: Container, options: ExecOptions) -> tuple[dict[str, 
         process["capabilities"] = security.capability_sets(security.capabilities([], [], privileged=True))
         filter_ = None
     return process, options.user or user_of(container), filter_
+
+
+def failed(error: dict[str, Any], program: str) -> StartFailed:
+    """The one line that says why a program could not start, in Docker's words, with its exit code."""
+    message = error["message"]
+    if error["stage"] == "command" and error["kind"] == "OSError":
+        reason = os.strerror(error["errno"]).lower()
+        if error.get("filename") == program and error["exit_code"] == 127:
+            reason = "no such file or directory" if "/" in program else "executable file not found in $PATH"
+        elif error["exit_code"] == 126:
+            reason = "permission denied" if error["errno"] in (1, 13) else reason
+        message = f'exec: "{program}": {reason}'
+        if error.get("filename") not in (program, None) and "/" + program not in str(error["filename"]):
+            message = f"{error['filename']}: {reason}"
+    elif error["kind"] == "OSError":
+        message = f"setting up the container failed at {error['filename']}: {os.strerror(error['errno'])}"
+    return StartFailed(message, int(error["exit_code"]))

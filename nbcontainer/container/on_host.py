@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Sequence
 
-from nbcontainer.container.container import ExecResult, Sink
+from nbcontainer.container.execute import ExecResult, Sink, collect
 from nbcontainer.container.logs import STDERR, STDOUT
 from nbcontainer.container.stdio import Stdio
 from nbcontainer.lab import shell
@@ -40,16 +39,4 @@ def run(
     if stdin is not None:
         stdio.write(stdin)
         stdio.close_input()
-    kept: dict[int, list[bytes]] = {STDOUT: [], STDERR: []}
-    sinks = {STDOUT: stdout or kept[STDOUT].append, STDERR: stderr or kept[STDERR].append}
-    interrupts = 0
-    while True:
-        try:
-            piece = watcher.get()
-            if piece is None:
-                break
-            sinks[piece[0]](piece[1])
-        except KeyboardInterrupt:
-            interrupts += 1
-            process.kill(signal.SIGINT if interrupts == 1 else signal.SIGKILL)
-    return ExecResult(process.wait(), b"".join(kept[STDOUT]), b"".join(kept[STDERR]))
+    return collect(process, watcher, {STDOUT: stdout, STDERR: stderr}, None)

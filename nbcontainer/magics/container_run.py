@@ -12,7 +12,8 @@ from nbcontainer.magics.grammar import Argument, Command
 from nbcontainer.view.tables import Column, Table
 
 if TYPE_CHECKING:
-    from nbcontainer.container.container import Container, ExecResult
+    from nbcontainer.container.container import Container
+    from nbcontainer.container.execute import ExecResult
 
 IMAGE = Argument("IMAGE", completes="image")
 COMMAND = Argument("COMMAND", required=False)

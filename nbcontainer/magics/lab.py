@@ -12,7 +12,7 @@ from nbcontainer.magics.grammar import Argument, Command, Option
 from nbcontainer.view.tables import Column, Table
 
 if TYPE_CHECKING:
-    from nbcontainer.container.container import ExecResult
+    from nbcontainer.container.execute import ExecResult
     from nbcontainer.runtime import Lab
 
 
