@@ -1,148 +1,195 @@
-"""Reading `docker save` archives and OCI layouts in one tar file, plain or gzip.
+"""Reads `docker save` archives and OCI layouts in a tar file, plain or gzip, as they come.
 
-Docker: moby, image/spec/spec.md (manifest.json). OCI image-spec: image-layout.md.
+Docker: moby, image/spec/spec.md, "Combined Image JSON + Filesystem Changeset Format" (manifest.json).
+OCI image-spec: image-layout.md, image-index.md, manifest.md.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import posixpath
-import shutil
-import tarfile
-import zlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any
 
 from nbcontainer.errors import ImageError, InvalidReference
+from nbcontainer.image.config import checked, diff_ids_of
+from nbcontainer.image.content import Content
+from nbcontainer.image.image import architecture
 from nbcontainer.image.reference import Reference
+from nbcontainer.image.store import NewImage
+from nbcontainer.image.tar import Tar
 
-#: The largest config, manifest or index that is read.
+#: The largest config, manifest or index that is read, and the most files an archive may have.
 LARGEST_JSON = 16 << 20
+MOST_FILES = 20_000
+_LINKS = 8
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of the archive, copied to `path`."""
+
+    path: Path
+    digest: str
+    size: int
 
 
 @dataclass(frozen=True)
 class Described:
-    """An image as an archive describes it: its config, the archive's members that are its layers, its names."""
+    """An image as an archive has it: what to record, and its layers' files, lowest first."""
 
-    config: bytes
-    layers: tuple[str, ...]
-    names: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        """The digest of the config."""
-        return f"sha256:{hashlib.sha256(self.config).hexdigest()}"
+    image: NewImage
+    layers: tuple[Member, ...]
 
 
 class Archive:
-    """An archive, open for reading. Raises `ImageError` for whatever is wrong with it."""
+    """What `read(n)` gives, its files copied into `workspace`. Raises `ImageError` for whatever is wrong with it."""
 
-    def __init__(self, path: Path, workspace: Path) -> None:
-        try:
-            self._file: BinaryIO = path.open("rb")
-        except OSError as error:
-            raise ImageError(f"open {path}: {str(error.strerror).lower()}") from None
-        try:
-            if self._file.read(2) == b"\x1f\x8b":
-                self._file = _inflate(self._file, workspace)
-            self._file.seek(0)
-            self._tar = tarfile.open(fileobj=self._file, mode="r:")
-            self._members = {posixpath.normpath(member.name): member for member in self._tar}
-        except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
-            self._file.close()
-            raise ImageError(f"{path} is not an image archive: {error}") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tar.close()
-        self._file.close()
+    def __init__(self, read: Callable[[int], bytes], workspace: Path) -> None:
+        self._members: dict[str, Member] = {}
+        self._links: dict[str, str] = {}
+        content = Content(read)
+        archive = Tar(content.read)
+        for entry in archive:
+            name = posixpath.normpath(entry.name)
+            if entry.kind == "symlink":
+                self._links[name] = posixpath.join(posixpath.dirname(name), entry.target)
+            elif entry.kind == "link":
+                self._links[name] = entry.target
+            elif entry.kind == "file":
+                self._links.pop(name, None)
+                self._members[name] = _copy(archive, workspace / str(len(self._members)))
+            if len(self._members) + len(self._links) > MOST_FILES:
+                raise ImageError(f"the archive has more than {MOST_FILES} files: it is no image archive")
+        content.finish()
 
     def images(self) -> list[Described]:
-        """Every image in it."""
+        """Every image in it, in its order."""
         if "manifest.json" in self._members:
-            found = self._docker(self._json("manifest.json"))
+            found = [self._docker(entry) for entry in _list(self._json("manifest.json"), "manifest.json")]
         elif "index.json" in self._members:
-            found = self._oci(self._json("index.json"))
+            found = self._index(self._json("index.json"), None)
         else:
             raise ImageError("the archive holds no image: it has neither manifest.json nor index.json")
         if not found:
-            raise ImageError("the archive holds no image")
+            raise ImageError("the archive holds no image for this machine")
         return found
 
-    def member(self, name: str) -> BinaryIO:
-        """A member's bytes; links to other members are followed."""
-        for _ in range(8):
-            found = self._members.get(posixpath.normpath(name))
-            if found is None:
-                raise ImageError(f'the archive is incomplete: it has no "{name}"')
-            if found.issym():
-                name = posixpath.join(posixpath.dirname(found.name), found.linkname)
-            elif found.islnk():
-                name = found.linkname
-            elif found.isfile():
-                return cast(BinaryIO, self._tar.extractfile(found))
-            else:
-                break
-        raise ImageError(f'"{name}" in the archive is not a file')
+    # -- its files
 
-    def _bytes(self, name: str) -> bytes:
-        data = self.member(name).read(LARGEST_JSON + 1)
-        if len(data) > LARGEST_JSON:
-            raise ImageError(f'"{name}" in the archive is too large')
-        return data
+    def _member(self, name: str) -> Member:
+        found = posixpath.normpath(name)
+        for _ in range(_LINKS):
+            if found not in self._links:
+                break
+            found = posixpath.normpath(self._links[found])
+        if found not in self._members:
+            raise ImageError(f'the archive is incomplete: it has no "{name}"')
+        return self._members[found]
+
+    def _blob(self, descriptor: Any) -> Member:
+        """The file that an OCI descriptor means: descriptor.md, digest and size."""
+        wanted = _object(descriptor, "a descriptor")
+        digest = wanted.get("digest")
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise ImageError("the archive is wrong: a descriptor has no sha256 digest")
+        member = self._member("blobs/" + digest.replace(":", "/"))
+        _expect(member, digest)
+        if wanted.get("size") != member.size:
+            raise ImageError(f"the archive is wrong: {digest[:19]} has {member.size} bytes, not {wanted.get('size')}")
+        return member
 
     def _json(self, name: str) -> Any:
-        return _parse(self._bytes(name), name)
+        return _parsed(self._member(name), name)
 
-    def _docker(self, manifest: Any) -> list[Described]:
+    # -- Docker's manifest.json
+
+    def _docker(self, entry: Any) -> Described:
+        manifest = _object(entry, "an entry of manifest.json")
+        name = _text(manifest.get("Config"), "Config")
+        config = self._member(name)
+        # The name is the digest, in both of the forms that Docker has written.
+        named = re.fullmatch(r"(?:blobs/sha256/)?([0-9a-f]{64})(?:\.json)?", name)
+        if named:
+            _expect(config, f"sha256:{named[1]}")
+        layers = []
+        for layer in _list(manifest.get("Layers") or [], "Layers"):
+            layers.append(self._member(_text(layer, "Layers")))
+            if layer.startswith("blobs/sha256/"):
+                _expect(layers[-1], f"sha256:{posixpath.basename(layer)}")
+        tags = [_text(tag, "RepoTags") for tag in _list(manifest.get("RepoTags") or [], "RepoTags")]
+        return _described(config, layers, tags)
+
+    # -- OCI's index.json
+
+    def _index(self, index: Any, name: str | None, depth: int = 0) -> list[Described]:
+        """The images of an index; of those that say so, only the ones for this machine."""
         found = []
-        for entry in _list(manifest, "manifest.json"):
-            if not isinstance(entry, dict):
-                raise ImageError("manifest.json of the archive is wrong: an entry is no object")
-            config = self._bytes(_text(entry.get("Config"), "Config"))
-            layers = tuple(_text(name, "Layers") for name in _list(entry.get("Layers") or [], "Layers"))
-            names = [_name(_text(tag, "RepoTags")) for tag in _list(entry.get("RepoTags") or [], "RepoTags")]
-            found.append(_checked(Described(config, layers, tuple(names))))
+        for entry in _list(_object(index, "an index").get("manifests"), "manifests"):
+            descriptor = _object(entry, "a descriptor")
+            platform = _object(descriptor.get("platform") or {}, "a platform")
+            if platform and (platform.get("os"), platform.get("architecture")) != ("linux", architecture()):
+                continue
+            manifest = _object(_parsed(self._blob(descriptor), "a manifest"), "a manifest")
+            known = name or _name_in(_object(descriptor.get("annotations") or {}, "annotations"))
+            if "manifests" in manifest and depth < _LINKS:
+                found += self._index(manifest, known, depth + 1)
+                continue
+            layers = [self._blob(layer) for layer in _list(manifest.get("layers"), "layers")]
+            found.append(_described(self._blob(manifest.get("config")), layers, [known] if known else []))
         return found
 
-    def _oci(self, index: Any) -> list[Described]:
-        found = []
-        for entry in _list(index.get("manifests") if isinstance(index, dict) else None, "index.json"):
-            manifest = self._json(_blob(entry))
-            config = self._bytes(_blob(manifest.get("config")))
-            layers = tuple(_blob(layer) for layer in _list(manifest.get("layers"), "layers"))
-            annotations = entry.get("annotations") or {}
-            name = annotations.get("io.containerd.image.name") or annotations.get("org.opencontainers.image.ref.name")
-            names = (_name(name),) if isinstance(name, str) and ":" in name else ()
-            found.append(_checked(Described(config, layers, names)))
-        return found
+
+def _copy(archive: Tar, path: Path) -> Member:
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb", buffering=0) as file:
+        for offset, piece in archive.pieces():
+            if offset != size:
+                raise ImageError("the archive has a sparse file: it is no image archive")
+            digest.update(piece)
+            size += len(piece)
+            while piece:
+                piece = piece[file.write(piece) :]
+    return Member(path, f"sha256:{digest.hexdigest()}", size)
 
 
-def _inflate(file: BinaryIO, workspace: Path) -> BinaryIO:
-    """An unnamed copy, unpacked: members are read in whatever order the manifest asks for."""
-    file.seek(0)
-    plain = workspace / "archive.tar"
-    with gzip.GzipFile(fileobj=file) as source, plain.open("wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
-    opened = plain.open("rb")
-    plain.unlink()
-    file.close()
-    return opened
-
-
-def _parse(data: bytes, name: str) -> Any:
+def _described(config: Member, layers: list[Member], names: list[str]) -> Described:
+    document = checked(_parsed(config, "a config"))
+    diff_ids = diff_ids_of(document)
+    if len(diff_ids) != len(layers):
+        raise ImageError(f"the archive is wrong: its manifest names {len(layers)} layers, its config {len(diff_ids)}")
     try:
-        return json.loads(data)
+        references = [Reference.parse(name) for name in names]
+    except InvalidReference as error:
+        raise ImageError(f"the archive is wrong: {error}") from None
+    familiar = dict.fromkeys(reference.familiar for reference in references)
+    return Described(NewImage(config.path.read_bytes(), tuple(diff_ids), tuple(familiar)), tuple(layers))
+
+
+def _expect(member: Member, digest: str) -> None:
+    if member.digest != digest:
+        raise ImageError(f"the archive is wrong: what it calls {digest[:19]} is {member.digest[:19]}")
+
+
+def _name_in(annotations: dict[str, Any]) -> str | None:
+    """The image's name, where there is a whole one: some tools write the bare tag."""
+    found = (annotations.get(key) for key in _NAMES)
+    return next((name for name in found if isinstance(name, str) and (":" in name or "/" in name)), None)
+
+
+def _parsed(member: Member, what: str) -> Any:
+    if member.size > LARGEST_JSON:
+        raise ImageError(f"the archive is wrong: {what} is larger than {LARGEST_JSON >> 20} MiB")
+    try:
+        return json.loads(member.path.read_bytes().decode())
     except (ValueError, RecursionError) as error:
-        raise ImageError(f"{name} of the archive is no JSON: {error}") from None
+        raise ImageError(f"the archive is wrong: {what} is no JSON ({error})") from None
 
 
 def _list(value: Any, what: str) -> list[Any]:
@@ -151,33 +198,13 @@ def _list(value: Any, what: str) -> list[Any]:
     return value
 
 
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ImageError(f"the archive is wrong: {what} is no object")
+    return value
+
+
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str) or not value:
         raise ImageError(f"the archive is wrong: {what} names nothing")
     return value
-
-
-def _blob(descriptor: Any) -> str:
-    digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
-    return "blobs/" + _text(digest, "a digest").replace(":", "/")
-
-
-def _name(text: str) -> str:
-    try:
-        return Reference.parse(text).familiar
-    except InvalidReference as error:
-        raise ImageError(f"the archive is wrong: {error}") from None
-
-
-def _checked(image: Described) -> Described:
-    config = _parse(image.config, "a config")
-    rootfs = config.get("rootfs") if isinstance(config, dict) else None
-    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    if not isinstance(diff_ids, list) or len(diff_ids) != len(image.layers):
-        raise ImageError(
-            f"the archive is wrong: its manifest names {len(image.layers)} layers, "
-            f"its config {len(diff_ids) if isinstance(diff_ids, list) else 'none'}"
-        )
-    if not all(isinstance(d, str) and d.startswith("sha256:") and len(d) == 71 for d in diff_ids):
-        raise ImageError("the archive is wrong: a diff id of its config is no sha256 digest")
-    return image

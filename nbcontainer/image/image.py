@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbcontainer.image.config import diff_ids_of
 from nbcontainer.image.overlay import Overlay
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Go's names for architectures, which image configs use.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+#: Docker's word for a time that nobody has said.
+NEVER = "0001-01-01T00:00:00Z"
 
 
 def architecture() -> str:
@@ -22,7 +26,7 @@ def architecture() -> str:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its uncompressed digest, its size in the store in bytes, the command that made it."""
+    """One layer: the digest of its content, the bytes of its files, the command that made it."""
 
     diff_id: str
     size: int
@@ -32,16 +36,25 @@ class Layer:
 class Image:
     """An image of the store, or `host`. `document` is its whole OCI image config."""
 
-    def __init__(self, owner: Images, image_id: str, document: dict[str, Any], tags: list[str]) -> None:
+    def __init__(self, owner: Images, image_id: str, document: dict[str, Any]) -> None:
         self.owner = owner
         self.id = image_id
         self.document = document
-        self.tags = tags
 
     @property
     def short_id(self) -> str:
         """The first 12 digits of the id."""
         return self.id.removeprefix("sha256:")[:12]
+
+    @property
+    def tags(self) -> list[str]:
+        """Its names now, as Docker shows them: `busybox:latest`."""
+        return [name for name in self.owner.names_of(self) if "@" not in name]
+
+    @property
+    def digests(self) -> list[str]:
+        """Its names by digest: `busybox@sha256:…`, which only a registry gives."""
+        return [name for name in self.owner.names_of(self) if "@" in name]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -50,13 +63,18 @@ class Image:
 
     @property
     def created(self) -> str:
-        """When it was made, as its config says."""
-        return self.document.get("created") or "0001-01-01T00:00:00Z"
+        """When it was made, as its config says; "" when it does not."""
+        return self.document.get("created") or ""
 
     @property
     def architecture(self) -> str:
         """amd64, arm64, …."""
-        return str(self.document.get("architecture") or "")
+        return self.document.get("architecture") or ""
+
+    @property
+    def os(self) -> str:
+        """linux."""
+        return self.document.get("os") or "linux"
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -66,41 +84,60 @@ class Image:
     @property
     def diff_ids(self) -> list[str]:
         """The digests of its layers, lowest first."""
-        return list((self.document.get("rootfs") or {}).get("diff_ids") or [])
+        return diff_ids_of(self.document)
+
+    @property
+    def chain_ids(self) -> list[str]:
+        """For each layer, the digest of it and all below it (OCI image-spec, config.md, "Layer ChainID")."""
+        chain: list[str] = []
+        for diff_id in self.diff_ids:
+            text = f"{chain[-1]} {diff_id}" if chain else ""
+            chain.append(f"sha256:{hashlib.sha256(text.encode()).hexdigest()}" if chain else diff_id)
+        return chain
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Its layers, lowest first."""
-        made_by = [h.get("created_by", "") for h in self.history if not h.get("empty_layer")]
-        made_by += [""] * (len(self.diff_ids) - len(made_by))
-        sizes = (self.owner.layer_size(diff_id) for diff_id in self.diff_ids)
-        return tuple(Layer(d, size, by) for d, size, by in zip(self.diff_ids, sizes, made_by, strict=False))
+        made_by = [step.get("created_by") or "" for step in self.history if not step.get("empty_layer")]
+        made_by += [""] * len(self.diff_ids)
+        return tuple(
+            Layer(diff_id, self.owner.layer_size(diff_id), by)
+            for diff_id, by in zip(self.diff_ids, made_by, strict=False)
+        )
 
     @property
     def size(self) -> int:
-        """Bytes of all its layers."""
+        """Bytes of the files of all its layers."""
         return sum(layer.size for layer in self.layers)
 
     def overlays(self) -> tuple[Overlay, ...]:
-        """What to mount for a container of it; layers this lab has not unpacked yet are unpacked now."""
+        """What to mount for a container of it; layers this lab has not unpacked yet are unpacked now.
+
+        Raises `ImageError`, and `NotFound` when it was removed meanwhile.
+        """
         return self.owner.overlays(self)
 
     def inspect(self) -> dict[str, Any]:
         """Docker's JSON."""
+        names = self.owner.names_of(self)
         return {
             "Id": self.id,
-            "RepoTags": list(self.tags),
-            "RepoDigests": [],
+            "RepoTags": [name for name in names if "@" not in name],
+            "RepoDigests": [name for name in names if "@" in name],
             "Parent": "",
-            "Comment": self.history[-1].get("comment", "") if self.history else "",
-            "Created": self.created,
-            "Author": self.document.get("author", ""),
+            "Comment": (self.history[-1].get("comment") or "") if self.history else "",
+            "Created": self.created or NEVER,
+            "DockerVersion": self.document.get("docker_version") or "",
+            "Author": self.document.get("author") or "",
             "Config": self.config,
             "Architecture": self.architecture,
-            "Os": self.document.get("os", "linux"),
+            "Variant": self.document.get("variant") or "",
+            "Os": self.os,
             "Size": self.size,
+            "VirtualSize": self.size,
             "RootFS": {"Type": "layers", "Layers": self.diff_ids},
         }
 
     def __repr__(self) -> str:
-        return f"<Image {self.tags[0] if self.tags else '<none>'} {self.short_id}>"
+        tags = self.tags
+        return f"<Image {tags[0] if tags else '<none>'} {self.short_id}>"

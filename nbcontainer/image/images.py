@@ -2,230 +2,253 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import shutil
+import threading
 from collections.abc import Callable, Sequence
-from io import BytesIO
+from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
-from nbcontainer.errors import Conflict, ImageError, InvalidReference, NotFound
+from nbcontainer.errors import Conflict, ImageError, InvalidArgument, InvalidReference, NotFound
 from nbcontainer.image import bootstrap, host
 from nbcontainer.image.archive import Archive, Described
 from nbcontainer.image.image import Image as Image
+from nbcontainer.image.layers import Layers
 from nbcontainer.image.overlay import Overlay
 from nbcontainer.image.reference import Reference
-from nbcontainer.image.store import Store
-from nbcontainer.image.unpack import unpack
-from nbcontainer.lab import files
+from nbcontainer.image.store import NewImage, Store, StoredLayer, digest
 from nbcontainer.lab.handle import Handle
 
-#: Digits of a layer's digest in its directory's name: overlayfs takes one page of options, so names are short.
-DIGITS = 24
+_ID = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
 
 
 class Images:
     """The store, and what of it this lab has unpacked."""
 
     def __init__(self, lab: Handle) -> None:
-        self.lab = lab
-        self.store = Store(lab.home.images)
-        self._directory = self.store.path / "layers" / lab.idmap.key
+        self._lab = lab
+        self._store = Store(lab.home.images)
+        self._layers = Layers(lab, self._store)
+        self._known: dict[str, Image] = {}
         self._overlays: dict[str, tuple[Overlay, ...]] = {}
-        #: Given an image's id, the containers that use it.
+        self._lock = threading.RLock()
+        #: Given an image's id, the short ids of the containers made from it. The containers' room sets it.
         self.users: Callable[[str], Sequence[str]] = lambda image_id: ()
+        if self._store.strays():
+            self._store.collect()
+            self._layers.sweep()
 
     # -- find
 
     def get(self, reference: str) -> Image:
         """By name, digest, id or unique beginning of an id. Raises `NotFound`, `InvalidReference`, `Conflict`."""
-        if reference in (host.NAME, f"{host.NAME}:latest"):
-            return self._host()
-        images = {image.id: image for image in self.list()}
-        bare = reference.removeprefix("sha256:")
-        if re.fullmatch(r"[0-9a-f]{2,64}", bare):
-            found = [image for image_id, image in images.items() if image_id.removeprefix("sha256:").startswith(bare)]
-            if len(found) == 1:
-                return found[0]
-            if len(found) > 1:
-                raise Conflict(f"image id {reference} is ambiguous: {len(found)} images begin with it")
-        if reference.startswith("sha256:"):
-            raise NotFound(f"No such image: {reference}")
-        image_id = self.store.tags().get(Reference.parse(reference).familiar)
-        if image_id is None or image_id not in images:
-            raise NotFound(f"No such image: {reference}")
-        return images[image_id]
+        if reference in (host.NAME, host.TAG):
+            return self._host
+        return self._image(self._resolve(reference)[0])
 
     def list(self) -> list[Image]:
-        """Every image, newest first, and `host` last."""
-        names: dict[str, list[str]] = {}
-        for name, image_id in self.store.tags().items():
-            names.setdefault(image_id, []).append(name)
-        stored = self.store.images().items()
-        return [*(Image(self, i, document, names.get(i, [])) for i, document in stored), self._host()]
+        """Every image, newest first; those of the same time, and those of no known time, by name."""
+        images = [self._host]
+        for image_id in self._store.ids():
+            try:
+                images.append(self._image(image_id))
+            except NotFound:
+                continue  # removed meanwhile
+        images.sort(key=lambda image: image.tags or [image.id])
+        images.sort(key=lambda image: image.created, reverse=True)
+        return images
 
-    def _host(self) -> Image:
-        document = host.document()
-        return Image(self, host.image_id(document), document, [f"{host.NAME}:latest"])
+    def names_of(self, image: Image) -> Sequence[str]:
+        """All its names, those by digest too."""
+        return [host.TAG] if image is self._host else self._store.names_of(image.id)
 
     def layer_size(self, diff_id: str) -> int:
-        """Bytes of a layer in the store."""
-        return self.store.layer(diff_id)[1]
+        """Bytes of a layer's files."""
+        layer = self._store.layer(diff_id)
+        return layer.size if layer is not None else 0
+
+    @cached_property
+    def _host(self) -> Image:
+        document = host.document()
+        return Image(self, host.image_id(document), document)
+
+    def _image(self, image_id: str) -> Image:
+        if image_id == self._host.id:
+            return self._host
+        if image_id not in self._known:
+            config = self._store.config(image_id)
+            if config is None:
+                raise NotFound(f"No such image: {image_id}")
+            self._known[image_id] = Image(self, image_id, json.loads(config))
+        return self._known[image_id]
+
+    def _resolve(self, reference: str) -> tuple[str, str | None]:
+        """The id of the image meant, and the name it was meant by, if it was: Docker looks for a name first."""
+        name = None
+        if not re.fullmatch(r"sha256:.*|[0-9a-f]{64}", reference):
+            name = Reference.parse(reference).familiar
+            found = self._store.image_of(name)
+            if found is not None:
+                return found, name
+        if _ID.fullmatch(reference):
+            start = f"sha256:{reference.removeprefix('sha256:')}"
+            ids = [*self._store.ids(start), *([self._host.id] if self._host.id.startswith(start) else [])]
+            if len(ids) > 1:
+                raise Conflict(f"multiple IDs found with provided prefix: {reference}")
+            if ids:
+                return ids[0], None
+        raise NotFound(f"No such image: {reference}")
 
     # -- names
 
     def tag(self, source: str, target: str) -> None:
         """Give the image `source` the name `target` too."""
         image = self.get(source)
-        if image.id == self._host().id:
-            raise Conflict("the image host cannot be given other names: it is this machine's root, not in the store")
+        if image is self._host:
+            raise InvalidArgument("the image host cannot be given other names: it is this machine's root")
         reference = Reference.parse(target)
         if reference.digest:
             raise InvalidReference("refusing to create a tag with a digest reference")
-        if reference.familiar == f"{host.NAME}:latest":
-            raise Conflict("the name host is taken by this machine's root")
-        self.store.tag(reference.familiar, image.id)
+        _refuse_host([reference.familiar])
+        if not self._store.tag(reference.familiar, image.id):
+            raise NotFound(f"No such image: {source}")
 
     def remove(self, reference: str, force: bool = False) -> Sequence[str]:
         """`docker rmi`: take the name away, and the image with its last one; what was done, a line each.
 
-        Raises `NotFound`, and `Conflict` when a container uses it (not with `force`) or it has other names.
+        Raises `NotFound`, and `Conflict` when a container of this lab uses it or it has other names. With `force`
+        names go all the same; an image in use only loses its names. Layers that another kernel is using stay on
+        disk until it ends.
         """
-        image = self.get(reference)
-        if image.id == self._host().id:
+        image_id, name = (self._host.id, None) if reference in (host.NAME, host.TAG) else self._resolve(reference)
+        image = self._image(image_id)
+        if image is self._host:
             raise Conflict("the image host cannot be removed: it is this machine's root, not in the store")
-        by_id = image.id.removeprefix("sha256:").startswith(reference.removeprefix("sha256:"))
-        name = None if by_id else Reference.parse(reference).familiar
-        if name is not None and len(image.tags) > 1:
-            self.store.untag(name)
+        names = list(self.names_of(image))
+        others = [other for other in names if other != name]
+        users = self.users(image.id)
+        if name is not None and [other for other in others if "@" not in other]:
+            self._store.untag([name])
             return [f"Untagged: {name}"]
-        if by_id and len(image.tags) > 1 and not force:
+        if name is None and len({Reference.parse(other).repository for other in names}) > 1 and not force:
             raise Conflict(
                 f"conflict: unable to delete {image.short_id} (must be forced) - "
                 "image is referenced in multiple repositories"
             )
-        users = self.users(image.id)
-        if users and not force:
-            what = f'remove repository reference "{name}"' if name else f"delete {image.short_id}"
+        if users and not (name is not None and force):
+            if name is not None:
+                raise Conflict(
+                    f'conflict: unable to remove repository reference "{reference}" (must force) - '
+                    f"container {users[0]} is using its referenced image {image.short_id}"
+                )
             raise Conflict(
-                f"conflict: unable to {what} (must force) - "
-                f"container {users[0]} is using its referenced image {image.short_id}"
+                f"conflict: unable to delete {image.short_id} (cannot be forced) - "
+                f"image is being used by container {users[0]}"
             )
-        lines = [f"Untagged: {tag}" for tag in image.tags]
+        lines = [f"Untagged: {other}" for other in names]
         if users:
-            for tag in image.tags:
-                self.store.untag(tag)
+            self._store.untag(names)
             return lines
-        gone = self.store.delete(image.id)
-        self._overlays.pop(image.id, None)
-        for diff_id in gone:
-            self._forget_layer(diff_id)
-        return [*lines, f"Deleted: {image.id}", *(f"Deleted: {diff_id}" for diff_id in reversed(gone))]
+        return [*lines, *self._delete(image)]
 
-    def _forget_layer(self, diff_id: str) -> None:
-        path = self._directory / _short(diff_id)
-        if path.is_dir():
-            self.lab.call(files.remove_tree, str(path))
-            shutil.rmtree(path, ignore_errors=True)
+    def _delete(self, image: Image) -> Sequence[str]:
+        with self._lock:
+            self._known.pop(image.id, None)
+            self._overlays.pop(image.id, None)
+            needed = {diff_id for other in self.list() if other.id != image.id for diff_id in other.diff_ids}
+            kept = {chain_id for other in self.list() if other.id != image.id for chain_id in other.chain_ids}
+            self._layers.release([diff_id for diff_id in image.diff_ids if diff_id not in needed])
+        self._store.delete(image.id)
+        self._layers.sweep()
+        gone = [chain_id for chain_id in reversed(image.chain_ids) if chain_id not in kept]
+        return [f"Deleted: {image.id}", *(f"Deleted: {chain_id}" for chain_id in gone)]
 
     # -- bring in
 
-    def load(self, path: Path) -> Sequence[Image]:
+    def load(self, archive: Path | BinaryIO) -> Sequence[Image]:
         """Load a `docker save` archive or an OCI layout in a tar file; its images. Raises `ImageError`.
 
-        An image is there once all its layers are, checked and unpacked.
+        All of them, once every layer is checked and unpacked, or none.
         """
+        if not isinstance(archive, Path):
+            return self._load(archive)
         try:
-            with self.store.workspace() as workspace, Archive(Path(path), workspace) as archive:
-                return [self._load(archive, described, workspace) for described in archive.images()]
+            file = archive.open("rb")
         except OSError as error:
-            raise ImageError(
-                f"loading {path} failed: {str(error.strerror).lower()}; nothing half-done is kept"
-            ) from None
+            raise ImageError(f"open {archive}: {str(error.strerror).lower()}") from None
+        with file:
+            return self._load(file)
 
-    def _load(self, archive: Archive, described: Described, workspace: Path) -> Image:
-        image = Image(self, described.id, _document(described), list(described.names))
-        layers = []
-        for name, diff_id in zip(described.layers, image.diff_ids, strict=True):
-            expected = f"sha256:{name.rpartition('/')[2]}" if name.startswith("blobs/sha256/") else None
-            with archive.member(name) as source:
-                blob, size = self.store.add_blob(source, workspace, expected)
+    def _load(self, file: BinaryIO) -> Sequence[Image]:
+        with self._store.workspace() as workspace:
+            described = Archive(file.read, workspace).images()
+            layers: dict[str, StoredLayer] = {}
+            files: dict[str, Path] = {}
+            images = [one.image for one in described]
             try:
-                self._unpack(diff_id, blob)
-            except ImageError:
-                if blob not in {self._blob_of(d) for d in self._known()}:
-                    self.store.blob(blob).unlink(missing_ok=True)
+                for one in described:
+                    _refuse_host(one.image.names)
+                    self._bring(one, layers, files)
+                self._store.add(images, layers.values(), files)
+            except BaseException:
+                self._layers.release([*layers])
+                self._store.collect()
+                self._layers.sweep()
                 raise
-            layers.append((diff_id, blob, size))
-        self.store.add_blob(BytesIO(described.config), workspace, described.id)
-        self.store.put_image(described.id, described.config, layers, list(described.names))
-        return self.get(described.id)
+        return [self._image(image_id) for image_id in dict.fromkeys(image.id for image in images)]
 
-    def _known(self) -> set[str]:
-        return {d for image in self.list() for d in image.diff_ids}
-
-    def _blob_of(self, diff_id: str) -> str:
-        return self.store.layer(diff_id)[0]
+    def _bring(self, described: Described, layers: dict[str, StoredLayer], files: dict[str, Path]) -> None:
+        """Unpack the layers that are new, and say what of them is to be recorded."""
+        for diff_id, member in zip(described.image.diff_ids, described.layers, strict=True):
+            self._layers.hold(diff_id)
+            known = layers.get(diff_id) or self._store.layer(diff_id)
+            if known is None or not (known.blob in files or self._store.blob(known.blob).exists()):
+                size = self._layers.unpack(diff_id, member.path)
+                layers[diff_id] = StoredLayer(diff_id, member.digest, size)
+                files[member.digest] = member.path
 
     def bootstrap_busybox(self, binary: Path | None = None) -> Image:
         """Make `busybox:latest` from the machine's own static busybox. Raises `Unavailable`."""
-        with self.store.workspace() as workspace:
-            layer, config = bootstrap.busybox(binary)
-            diff_id = bootstrap.digest(layer)
-            blob, size = self.store.add_blob(BytesIO(layer), workspace)
-            self._unpack(diff_id, blob)
-            image_id, _ = self.store.add_blob(BytesIO(config), workspace)
-            self.store.put_image(image_id, config, [(diff_id, blob, size)], ["busybox:latest"])
-        return self.get(image_id)
+        layer, config = bootstrap.busybox(binary)
+        diff_id = digest(layer)
+        image = NewImage(config, (diff_id,), (bootstrap.TAG,))
+        with self._store.workspace() as workspace:
+            file = workspace / "layer"
+            file.write_bytes(layer)
+            size = self._layers.unpack(diff_id, file)
+            self._store.add([image], [StoredLayer(diff_id, diff_id, size)], {diff_id: file})
+        return self._image(image.id)
 
     # -- use
 
     def overlays(self, image: Image) -> tuple[Overlay, ...]:
-        """The lower directories of `image`, unpacked for this lab's ids. Raises `ImageError`."""
-        found = self._overlays.get(image.id)
-        if found is None:
-            if image.tags == [f"{host.NAME}:latest"]:
-                made = self.lab.call(host.prepare)
-                found = tuple(Overlay(prefix, tuple(lowers)) for prefix, lowers in made)
-            else:
-                lowers = [self._unpack(d, self._blob_of(d)) for d in image.diff_ids]
-                found = (Overlay("/", tuple(reversed(lowers))),)
-            self._overlays[image.id] = found
-        return found
+        """The lower directories of `image`, unpacked for this lab's ids. Raises `ImageError`, `NotFound`."""
+        with self._lock:
+            found = self._overlays.get(image.id)
+            if found is None:
+                found = host.overlays(self._lab) if image is self._host else (self._stack(image),)
+                self._overlays[image.id] = found
+            return found
 
-    def _unpack(self, diff_id: str, blob: str) -> str:
-        target = self._directory / _short(diff_id)
-        if target.is_dir():
-            return str(target)
-        self._make_directory()
-        try:
-            fd = os.open(self.store.blob(blob), os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            raise ImageError(f"layer {diff_id[:19]} is missing from the store; load its image again") from None
-        try:
-            self.lab.call(unpack, diff_id, str(target), fds=[fd])
-        finally:
-            os.close(fd)
-        return str(target)
-
-    def _make_directory(self) -> None:
-        if self._directory.is_dir():
-            return
-        try:
-            self._directory.mkdir(mode=0o711)
-        except FileExistsError:
-            return
-        if os.geteuid() == 0:
-            os.chown(self._directory, self.lab.idmap.uid_outside(0) or 0, self.lab.idmap.gid_outside(0) or 0)
+    def _stack(self, image: Image) -> Overlay:
+        # A layer that comes twice is the same both times: the lower one could never be seen, and overlayfs
+        # refuses to have one directory twice.
+        diff_ids = list(dict.fromkeys(reversed(image.diff_ids)))
+        for diff_id in diff_ids:
+            self._layers.hold(diff_id)
+        if self._store.config(image.id) is None:
+            self._layers.release(diff_ids)
+            raise NotFound(f"No such image: {image.id}")
+        for diff_id in diff_ids:
+            if not self._layers.path(diff_id).is_dir():
+                layer = self._store.layer(diff_id)
+                if layer is None:
+                    raise ImageError(f"layer {diff_id[:19]} is missing from the store; load its image again")
+                self._layers.unpack(diff_id, self._store.blob(layer.blob))
+        return Overlay("/", tuple(str(self._layers.path(diff_id)) for diff_id in diff_ids))
 
 
-def _short(diff_id: str) -> str:
-    return diff_id.removeprefix("sha256:")[:DIGITS]
-
-
-def _document(described: Described) -> dict[str, object]:
-    import json
-
-    document = json.loads(described.config)
-    assert isinstance(document, dict)
-    return document
+def _refuse_host(names: Sequence[str]) -> None:
+    if host.TAG in names:
+        raise Conflict(f"the name {host.NAME} is taken: it is always this machine's own root")

@@ -1,186 +1,283 @@
-"""The store: blobs by digest, a small database of images and names, layers unpacked once for each id map.
+"""The store: blobs by digest, and a small database of images, names and layers.
 
-Shared by all kernels of a user. A blob or a layer appears by rename, whole; SQLite (WAL) keeps the rest, so a kill
-at any moment loses nothing that was committed and shows nothing that was not.
+Shared by all kernels of a user. Blobs appear by rename, whole, together with the row that speaks of them: the lock
+of the database's writer (SQLite, WAL) orders whoever adds and whoever removes, so a kill at any moment loses nothing
+that was committed and shows nothing that was not. What nothing speaks of is removed by the next removal.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sqlite3
-import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from nbcontainer.errors import ImageError
+from nbcontainer.image import locks
+from nbcontainer.image.config import diff_ids_of
 
-#: Bytes copied at once.
-CHUNK = 1 << 20
+#: Seconds that a writer waits for another one.
+PATIENCE = 60.0
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, config TEXT NOT NULL, loaded TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS tags (name TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images(id));
-CREATE TABLE IF NOT EXISTS layers (diff_id TEXT PRIMARY KEY, blob TEXT NOT NULL, size INTEGER NOT NULL);
-"""
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, config TEXT NOT NULL, loaded TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS tags (name TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images(id))",
+    "CREATE TABLE IF NOT EXISTS layers (diff_id TEXT PRIMARY KEY, blob TEXT NOT NULL, size INTEGER NOT NULL)",
+)
+
+
+@dataclass(frozen=True)
+class StoredLayer:
+    """A layer: the digest of its content, that of the blob it is kept in (perhaps compressed), bytes of its files."""
+
+    diff_id: str
+    blob: str
+    size: int
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """An image to record: its config as it came, its layers lowest first, its names."""
+
+    config: bytes
+    diff_ids: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """The digest of the config."""
+        return digest(self.config)
+
+
+def digest(data: bytes) -> str:
+    """The sha256 digest of `data`, as OCI writes it."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 class Store:
-    """The store below `path`."""
+    """The store below `path`. Raises `ImageError` when its files cannot be used."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        mode = 0o711 if os.geteuid() == 0 else 0o700
-        for directory in (path, path / "blobs", path / "blobs" / "sha256", path / "ingest", path / "layers"):
-            directory.mkdir(mode=mode, exist_ok=True)
-        self._connections = threading.local()
-        with self.database() as db:
-            db.executescript(_SCHEMA)
-        self._sweep()
+        self.layers = path / "layers"
+        #: A directory for each layer that is unpacked, held, shared, by every process that uses it.
+        self.uses = path / "uses"
+        self._ingest = path / "ingest"
+        self._blobs = path / "blobs" / "sha256"
+        self._lock = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._db_owner = 0
+        #: Connections that a forked child must neither use nor close (sqlite.org, howtocorrupt.html, 2.6).
+        self._inherited: list[sqlite3.Connection] = []
+        with _told(self.path):
+            for directory in (path / "blobs", self._blobs, self._ingest, self.uses):
+                directory.mkdir(mode=0o700, exist_ok=True)
+            # A lab made by root reaches its layers as an id that owns nothing above them.
+            self.layers.mkdir(exist_ok=True)
+            self.layers.chmod(0o711 if os.geteuid() == 0 else 0o700)
+            self._sweep()
 
-    @contextmanager
-    def database(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, for one transaction: committed at the end, rolled back by an exception."""
-        db: sqlite3.Connection | None = getattr(self._connections, "db", None)
-        if db is None:
-            db = self._connections.db = sqlite3.connect(self.path / "images.db", timeout=30)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-        with db:
-            yield db
-
-    # -- blobs
-
-    def blob(self, digest: str) -> Path:
-        """Where the blob with this digest is, or would be."""
-        return self.path / "blobs" / "sha256" / digest.removeprefix("sha256:")
+    # -- half-done things
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
         """A directory for half-done things. It goes at the end, or, after a kill, when the next store is opened."""
-        directory = Path(tempfile.mkdtemp(dir=self.path / "ingest"))
-        # An flock that a forked child would keep is no sign of life; a record lock is the process's own: fcntl(2).
-        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.lockf(fd, fcntl.LOCK_EX)
-        _ours.add(directory)
-        try:
-            yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
-            _ours.discard(directory)
-            os.close(fd)
+        with _told(self.path):
+            directory = self._ingest / os.urandom(8).hex()
+            held = locks.hold(str(directory))
+            try:
+                yield directory
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+                os.close(held)
 
     def _sweep(self) -> None:
-        """Remove the workspaces of processes that are gone."""
-        for directory in (self.path / "ingest").iterdir():
-            if directory in _ours:
-                continue
+        for directory in self._ingest.iterdir():
             try:
-                fd = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
-            except OSError:
-                continue
+                held = locks.hold(str(directory), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # at work
+            shutil.rmtree(directory, ignore_errors=True)
+            os.close(held)
+
+    def blob(self, digest: str) -> Path:
+        """Where the blob with this digest is, or would be."""
+        return self._blobs / digest.removeprefix("sha256:")
+
+    # -- the database
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._db is not None and self._db_owner == os.getpid():
+            return self._db
+        if self._db is not None:
+            self._inherited.append(self._db)
+        # One at a time: a database cannot be put into WAL mode by two processes at once.
+        held = locks.hold(str(self.path))
+        try:
+            db = sqlite3.connect(
+                self.path / "images.db", timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            )
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            for statement in _SCHEMA:
+                db.execute(statement)
+        finally:
+            os.close(held)
+        self._db, self._db_owner = db, os.getpid()
+        return db
+
+    def _rows(self, query: str, *values: str) -> list[tuple[str, ...]]:
+        with self._lock, _told(self.path):
+            return self._connection().execute(query, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """The only writer of the store, whose changes are committed together at the end, or not at all."""
+        with self._lock, _told(self.path):
+            db = self._connection()
+            db.execute("BEGIN IMMEDIATE")
             try:
-                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(directory, ignore_errors=True)
-            except OSError:
-                pass  # somebody is at work there
-            finally:
-                os.close(fd)
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
 
-    def add_blob(self, source: BinaryIO, workspace: Path, expected: str | None = None) -> tuple[str, int]:
-        """Copy `source` into the store; its digest and size. Raises `ImageError` when it is not `expected`."""
-        digest, size = hashlib.sha256(), 0
-        fd, name = tempfile.mkstemp(dir=workspace)
-        with os.fdopen(fd, "wb") as file:
-            while chunk := source.read(CHUNK):
-                digest.update(chunk)
-                file.write(chunk)
-                size += len(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        found = f"sha256:{digest.hexdigest()}"
-        if expected is not None and found != expected:
-            raise ImageError(f"a blob is not what its name says: expected {expected}, found {found}")
-        os.chmod(name, 0o644)
-        target = self.blob(found)
-        if target.exists():
-            os.unlink(name)
-        else:
-            os.rename(name, target)
-            _sync_directory(target.parent)
-        return found, size
+    # -- look
 
-    # -- images and names
+    def image_of(self, name: str) -> str | None:
+        """The id of the image with this name."""
+        rows = self._rows("SELECT image FROM tags WHERE name = ?", name)
+        return rows[0][0] if rows else None
 
-    def put_image(self, image_id: str, config: bytes, layers: list[tuple[str, str, int]], names: list[str]) -> None:
-        """Record an image, its layers `(diff_id, blob, size)` and its names, all at once."""
-        with self.database() as db:
-            db.executemany("INSERT OR IGNORE INTO layers VALUES (?, ?, ?)", layers)
-            db.execute("INSERT OR IGNORE INTO images VALUES (?, ?, datetime('now'))", (image_id, config.decode()))
-            db.executemany("INSERT OR REPLACE INTO tags VALUES (?, ?)", [(name, image_id) for name in names])
+    def names_of(self, image_id: str) -> list[str]:
+        """The names of an image."""
+        return [name for (name,) in self._rows("SELECT name FROM tags WHERE image = ? ORDER BY name", image_id)]
 
-    def images(self) -> dict[str, dict[str, Any]]:
-        """The config of every image by id, newest first."""
-        with self.database() as db:
-            rows = db.execute("SELECT id, config FROM images ORDER BY loaded DESC, id").fetchall()
-        return {row[0]: json.loads(row[1]) for row in rows}
+    def ids(self, start: str = "sha256:") -> list[str]:
+        """The ids of the images whose id begins so."""
+        return [i for (i,) in self._rows("SELECT id FROM images WHERE id >= ? AND id < ?", start, f"{start}g")]
 
-    def tags(self) -> dict[str, str]:
-        """Every name and the id of its image."""
-        with self.database() as db:
-            return dict(db.execute("SELECT name, image FROM tags ORDER BY name").fetchall())
+    def config(self, image_id: str) -> str | None:
+        """The config of an image, as it came; None when there is no such image."""
+        rows = self._rows("SELECT config FROM images WHERE id = ?", image_id)
+        return rows[0][0] if rows else None
 
-    def layer(self, diff_id: str) -> tuple[str, int]:
-        """The blob and the size of a layer. Raises `ImageError` when it is not here."""
-        with self.database() as db:
-            row = db.execute("SELECT blob, size FROM layers WHERE diff_id = ?", (diff_id,)).fetchone()
-        if row is None:
-            raise ImageError(f"layer {diff_id} is missing from the store; load or bootstrap its image again")
-        return row[0], row[1]
+    def layer(self, diff_id: str) -> StoredLayer | None:
+        """What is known of a layer."""
+        rows = self._rows("SELECT diff_id, blob, size FROM layers WHERE diff_id = ?", diff_id)
+        return StoredLayer(rows[0][0], rows[0][1], int(rows[0][2])) if rows else None
 
-    def tag(self, name: str, image_id: str) -> None:
-        """Give an image a name, taken from whatever had it."""
-        with self.database() as db:
-            db.execute("INSERT OR REPLACE INTO tags VALUES (?, ?)", (name, image_id))
+    # -- change
 
-    def untag(self, name: str) -> None:
-        """Take a name away."""
-        with self.database() as db:
-            db.execute("DELETE FROM tags WHERE name = ?", (name,))
+    def add(self, images: Sequence[NewImage], layers: Iterable[StoredLayer], files: Mapping[str, Path]) -> None:
+        """Record images with their names, their layers, and, by digest, the files that become the layers' blobs."""
+        for file in files.values():
+            _sync(file)
+        with self._writing() as db:
+            for blob, file in files.items():
+                os.replace(file, self.blob(blob))
+            _sync(self._blobs)
+            db.executemany(
+                "INSERT INTO layers VALUES (?, ?, ?)"
+                " ON CONFLICT (diff_id) DO UPDATE SET blob = excluded.blob, size = excluded.size",
+                [(layer.diff_id, layer.blob, layer.size) for layer in layers],
+            )
+            for image in images:
+                db.execute(
+                    "INSERT OR IGNORE INTO images VALUES (?, ?, datetime('now'))", (image.id, image.config.decode())
+                )
+                db.executemany("INSERT OR REPLACE INTO tags VALUES (?, ?)", [(n, image.id) for n in image.names])
+            known = {diff_id for (diff_id,) in db.execute("SELECT diff_id FROM layers")}
+            for missing in {diff_id for image in images for diff_id in image.diff_ids} - known:
+                # Another process has removed the last image that had this layer since we looked.
+                raise ImageError(f"layer {missing[:19]} was removed meanwhile; load its image again")
 
-    def delete(self, image_id: str) -> list[str]:
-        """Forget an image and its names; the diff ids of the layers that no other image has."""
-        with self.database() as db:
-            row = db.execute("SELECT config FROM images WHERE id = ?", (image_id,)).fetchone()
+    def tag(self, name: str, image_id: str) -> bool:
+        """Give an image a name, taken from whatever had it; False when there is no such image."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO tags SELECT ?, id FROM images WHERE id = ?", (name, image_id))
+            return bool(db.execute("SELECT 1 FROM images WHERE id = ?", (image_id,)).fetchall())
+
+    def untag(self, names: Iterable[str]) -> None:
+        """Take names away."""
+        with self._writing() as db:
+            db.executemany("DELETE FROM tags WHERE name = ?", [(name,) for name in names])
+
+    def delete(self, image_id: str) -> None:
+        """Forget an image and its names, then remove what no image has any more."""
+        with self._writing() as db:
             db.execute("DELETE FROM tags WHERE image = ?", (image_id,))
             db.execute("DELETE FROM images WHERE id = ?", (image_id,))
-            used = {d for (text,) in db.execute("SELECT config FROM images") for d in _diff_ids(json.loads(text))}
-            gone = [d for d in _diff_ids(json.loads(row[0])) if d not in used]
-            for diff_id in gone:
-                blob = db.execute("SELECT blob FROM layers WHERE diff_id = ?", (diff_id,)).fetchone()
-                db.execute("DELETE FROM layers WHERE diff_id = ?", (diff_id,))
-                if blob is not None:
-                    self.blob(blob[0]).unlink(missing_ok=True)
-        self.blob(image_id).unlink(missing_ok=True)
-        return gone
+        # Only now: had the files gone first, a kill would leave an image without its layers.
+        self.collect()
+
+    def collect(self) -> None:
+        """Remove the blobs and the unpacked layers of no image; those in use stay until the next time."""
+        with self._writing() as db:
+            configs = db.execute("SELECT config FROM images").fetchall()
+            wanted = {diff_id for (config,) in configs for diff_id in diff_ids_of(json.loads(config))}
+            rows = db.execute("SELECT diff_id, blob FROM layers").fetchall()
+            db.executemany("DELETE FROM layers WHERE diff_id = ?", [(d,) for d, _ in rows if d not in wanted])
+            blobs = {blob.removeprefix("sha256:") for diff_id, blob in rows if diff_id in wanted}
+            for file in self._blobs.iterdir():
+                if file.name not in blobs:
+                    file.unlink(missing_ok=True)
+            names = {layer_directory(diff_id) for diff_id in wanted}
+            for name in {found.name for found in self.layers.glob("*/*")} - names:
+                if not name.endswith(DISCARDED):
+                    self._discard(name)
+
+    def _discard(self, name: str) -> None:
+        """Take an unpacked layer out of sight, unless somebody uses it; a lab then removes it."""
+        try:
+            held = locks.hold(str(self.uses / name), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        for unpacked in self.layers.glob(f"*/{name}"):
+            unpacked.rename(f"{unpacked}.{os.urandom(4).hex()}{DISCARDED}")
+        (self.uses / name).rmdir()
+        os.close(held)
+
+    def strays(self) -> bool:
+        """Whether there are unpacked layers that no image has: left from a kill, or in use when theirs went."""
+        found = {path.name for path in self.layers.glob("*/*")}
+        return bool(found) and not found <= {layer_directory(d) for (d,) in self._rows("SELECT diff_id FROM layers")}
 
 
-#: Workspaces of this process, which its own locks do not guard against itself.
-_ours: set[Path] = set()
+#: Digits of a layer's digest in its directory's name: overlayfs takes one page of options, so names are short.
+_DIGITS = 24
+#: How names end of directories that wait for their removal inside a lab: only it has the ids that own the files.
+DISCARDED = ".tmp"
 
 
-def _diff_ids(config: dict[str, Any]) -> list[str]:
-    return list((config.get("rootfs") or {}).get("diff_ids") or [])
+def layer_directory(diff_id: str) -> str:
+    """The name of the directory that a layer is unpacked to."""
+    return diff_id.removeprefix("sha256:")[:_DIGITS]
 
 
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ImageError(f"the image store {path} cannot be used: {error}") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ImageError(f"write {path}: no space left on device; nothing half-done was kept") from None
+        raise ImageError(f"the image store {path} cannot be used: {error}") from None
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

@@ -1,237 +1,358 @@
 """Runs inside the lab: a layer's tar archive as a directory that overlayfs takes for a lower one.
 
 The whole work happens with the layer's own directory as root (chroot(2)): wherever a name or a link in the archive
-leads, it leads inside. OCI image-spec, layer.md; Documentation/filesystems/overlayfs.rst for whiteouts.
+leads, it leads inside. OCI image-spec, layer.md, "Applying Changesets" and "Whiteouts"; kernel,
+Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
 """
 
 from __future__ import annotations
 
 import errno
-import gzip
-import hashlib
-import io
+import fcntl
 import os
-import posixpath
 import stat
-import tarfile
-import zlib
-from typing import Any, BinaryIO, cast
 
-from nbcontainer.errors import ImageError
+from nbcontainer.errors import ImageError, Unavailable
+from nbcontainer.image import locks
+from nbcontainer.image.content import Content
+from nbcontainer.image.tar import Entry, Tar
 from nbcontainer.lab.files import remove_tree
 
+#: How names end of directories that are being filled or emptied. One that nobody holds is left from a kill.
+UNFINISHED = ".tmp"
+#: OCI's prefix for names that say what a layer hides; the doubled one is for names of other meaning.
 WHITEOUT = ".wh."
+RESERVED = ".wh..wh."
 OPAQUE = ".wh..wh..opq"
-#: Bytes of unpacked archive above which a layer is refused: a bomb, not a layer.
-LARGEST = 256 << 30
-CHUNK = 1 << 20
+#: overlayfs's own attribute where it is mounted with `userxattr`.
+OPAQUE_ATTRIBUTE = "user.overlay.opaque"
+#: Attributes that speak to overlayfs, not to a container: no archive may set them.
+_FORBIDDEN = ("user.overlay.", "trusted.")
+#: What chown(2) and setxattr(2) say to an id, or an attribute, that this lab cannot give.
+_REFUSALS = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)
+_LARGEST_ID = (1 << 32) - 2
+#: The most directories below each other: what is deeper cannot be named, or removed, by a path from outside.
+_DEEPEST = 256
 
 
-class _Digesting(io.RawIOBase):
-    """Reads `source` and keeps the digest of all that was read."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        self.source = source
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.source.read(len(buffer))
-        buffer[: len(data)] = data
-        self.digest.update(data)
-        self.size += len(data)
-        if self.size > LARGEST:
-            raise ImageError(f"a layer unpacks to more than {LARGEST >> 30} GiB")
-        return len(data)
-
-
-def unpack(diff_id: str, target: str, *, fds: list[int]) -> dict[str, int]:
+def unpack(diff_id: str, target: str, *, fds: list[int]) -> dict[str, int] | None:
     """Unpack the layer in the file `fds[0]`, plain or gzip, to `target`, which appears whole or not at all.
 
-    `{"files": …, "left_out": …}`: entries made, and devices and owners that this lab cannot make. Raises
-    `ImageError` when the archive is not one, or not `diff_id`'s, and when the disk is full.
+    `{"size": …, "devices": …, "owners": …, "attributes": …}`: bytes of its files, and how many devices, owners and
+    attributes were left out because no lab, or not this one, can make them. None when another process has done it
+    meanwhile. Raises `ImageError` when the archive is not one, or not `diff_id`'s, or the disk is full.
     """
-    if os.path.isdir(target):
-        return {"files": 0, "left_out": 0}
-    beside = f"{target}.{os.urandom(4).hex()}.new"  # pids repeat from lab to lab
-    os.mkdir(beside, 0o755)
-    back = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.umask(0o022)
+    beside = target + UNFINISHED
+    held = _empty(beside)
     try:
-        found = _unpack_below(beside, diff_id, fds[0])
-        _leave(back)
+        if os.path.isdir(target):
+            remove_tree(beside)
+            return None
         try:
+            done = _fill(beside, diff_id, fds[0])
             os.rename(beside, target)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-            remove_tree(beside)  # another process was quicker
-        return found
-    except BaseException as error:
-        _leave(back)
-        remove_tree(beside)
-        raise _told(error, diff_id) from None
+        except BaseException as error:
+            remove_tree(beside)
+            raise _told(error, diff_id) from None
+        return done
     finally:
-        os.close(back)
+        os.close(held)
 
 
-def _leave(root: int) -> None:
-    os.fchdir(root)
-    os.chroot(".")
+def sweep(directory: str) -> None:
+    """Remove what killed processes have left in `directory`, and what was marked for removal."""
+    for name in os.listdir(directory):
+        if not name.endswith(UNFINISHED):
+            continue
+        try:
+            held = locks.hold(f"{directory}/{name}", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue  # at work
+        remove_tree(f"{directory}/{name}")
+        os.close(held)
+
+
+def _empty(beside: str) -> int:
+    """The descriptor that holds the empty directory `beside`; waits for whoever is filling it."""
+    while True:
+        held = locks.hold(beside)
+        if not os.listdir(beside):
+            os.chmod(beside, 0o755)
+            return held
+        remove_tree(beside)
+        os.close(held)
 
 
 def _told(error: BaseException, diff_id: str) -> BaseException:
-    short = diff_id[:19]
+    layer = f"layer {diff_id[:19]}"
+    if isinstance(error, ImageError):
+        return ImageError(f"{layer} cannot be unpacked: {error}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ImageError(f"no space left on device while unpacking layer {short}: nothing of it was kept")
-    if isinstance(error, OSError | EOFError | zlib.error | tarfile.TarError | ValueError | UnicodeError):
-        return ImageError(f"layer {short} cannot be unpacked: {error}")
+        return ImageError(f"{layer} cannot be unpacked: no space left on device; nothing of it was kept")
+    if isinstance(error, OSError | ValueError):
+        return ImageError(f"{layer} cannot be unpacked: {error}")
     return error
 
 
-def _unpack_below(root: str, diff_id: str, fd: int) -> dict[str, int]:
-    file = os.fdopen(os.dup(fd), "rb")
-    file.seek(0)
-    compressed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    reader = _Digesting(cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file)
-    buffered = io.BufferedReader(reader, CHUNK)
-    # Codecs that tarfile asks for must be loaded before there is nothing left to load them from.
-    "x".encode("utf-8", "surrogateescape").decode("iso8859-1").encode("ascii")
-    os.chroot(root)
-    os.chdir("/")
-    layer = _Layer()
-    with tarfile.open(fileobj=buffered, mode="r|", bufsize=CHUNK) as tar:
-        for member in tar:
-            layer.add(tar, member)
-    layer.finish()
-    while buffered.read(CHUNK):
-        pass  # what follows the archive's end is part of the digest too
-    if f"sha256:{reader.digest.hexdigest()}" != diff_id:
-        raise ImageError(
-            f"a layer is not what its image says: expected {diff_id}, found sha256:{reader.digest.hexdigest()}"
-        )
-    return {"files": layer.files, "left_out": layer.left_out}
+def _fill(root: str, diff_id: str, fd: int) -> dict[str, int]:
+    with os.fdopen(os.dup(fd), "rb", buffering=0) as file:
+        file.seek(0)
+        content = Content(file.read)
+        layer = Layer()
+        outside = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.chroot(root)
+        try:
+            os.chdir("/")
+            tar = Tar(content.read)
+            for entry in tar:
+                layer.add(entry, tar)
+            layer.finish()
+        finally:
+            os.fchdir(outside)
+            os.chroot(".")
+            os.close(outside)
+        # What follows the end of the archive is part of the digest too.
+        found = content.finish()
+    if found != diff_id:
+        raise ImageError(f"it is not what its image says, but {found}")
+    return {"size": layer.size, **layer.left_out}
 
 
-class _Layer:
+class Layer:
     """The directory being filled, which is "/" here."""
 
     def __init__(self) -> None:
-        self.files = 0
-        self.left_out = 0
-        self._times: list[tuple[str, float]] = []
+        self.size = 0
+        self.left_out = {"devices": 0, "owners": 0, "attributes": 0}
+        #: Directories get their modes, owners and times last: what is made in them would need or change those.
+        self._directories: dict[str, Entry] = {}
+        #: The directory of the entry before, known to be one.
+        self._parent = "/"
 
-    def add(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        """One entry."""
-        if any(part == ".." for part in member.name.split("/")):
-            raise ImageError(f'an entry leads out of the layer: "{member.name}"')
-        path = posixpath.normpath("/" + member.name.lstrip("/"))
-        parent, name = posixpath.split(path)
-        if path != "/":
-            self._parents(parent)
+    def add(self, entry: Entry, tar: Tar) -> None:
+        """Make what one entry says."""
+        path = _inside(entry.name)
+        if path == "/":
+            if entry.kind != "directory":
+                raise ImageError("an entry would take the place of the root")
+            self._directories[path] = entry
+            return
+        parent, _, name = path.rpartition("/")
+        if f"/{RESERVED}" in parent:
+            return  # AUFS's own files, in archives of its time
+        self._enter(parent or "/")
         if name == OPAQUE:
-            os.setxattr(parent, "user.overlay.opaque", b"y")
+            _make_opaque(parent or "/")
         elif name.startswith(WHITEOUT):
-            hidden = posixpath.join(parent, name[len(WHITEOUT) :])
-            if posixpath.dirname(hidden) != parent or hidden == parent:
-                raise ImageError(f'a whiteout hides nothing: "{member.name}"')
-            _clear(hidden)
-            os.mknod(hidden, stat.S_IFCHR | 0o000, 0)  # device 0:0, allowed in a user namespace since Linux 5.8
+            if not name.startswith(RESERVED):
+                self._hide(parent, name[len(WHITEOUT) :])
         else:
-            self._make(tar, member, path)
-        self.files += 1
-
-    def _parents(self, parent: str) -> None:
-        if os.path.isdir(parent):
-            return
-        if os.path.lexists(parent) and os.path.islink(parent):
-            raise ImageError(f'an entry lies below a link that leads nowhere: "{parent}"')
-        os.makedirs(parent, 0o755, exist_ok=True)
-
-    def _make(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-        if member.isdir():
-            if not os.path.isdir(path) or os.path.islink(path):
-                _clear(path)
-                os.mkdir(path)
-            self._times.append((path, member.mtime))
-        elif member.islnk():
-            target = posixpath.normpath("/" + member.linkname.lstrip("/"))
-            if not os.path.lexists(target):
-                raise ImageError(f'a hard link has no target: "{member.name}" to "{member.linkname}"')
-            _clear(path)
-            os.link(target, path, follow_symlinks=False)
-            return
-        elif member.issym():
-            _clear(path)
-            os.symlink(member.linkname, path)
-        elif member.isfile():
-            _clear(path)
-            self._write(tar, member, path)
-        elif member.isfifo():
-            _clear(path)
-            os.mkfifo(path)
-        else:
-            self.left_out += 1  # a device, which no user namespace can make
-            return
-        self._describe(member, path)
-
-    @staticmethod
-    def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-        source = tar.extractfile(member)
-        assert source is not None
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb", buffering=0) as file:
-            while chunk := source.read(CHUNK):
-                # A sparse entry is a sparse file again.
-                if len(chunk) == CHUNK and not chunk.strip(b"\0"):
-                    file.seek(CHUNK, os.SEEK_CUR)
-                else:
-                    file.write(chunk)
-            file.truncate(member.size)
-
-    def _describe(self, member: tarfile.TarInfo, path: str) -> None:
-        try:
-            os.lchown(path, member.uid, member.gid)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EPERM):
-                raise
-            self.left_out += 1  # an id that this lab does not have
-        for key, value in member.pax_headers.items():
-            if key.startswith("SCHILY.xattr."):
-                self._attribute(path, key[len("SCHILY.xattr.") :], value)
-        if not member.issym():
-            os.chmod(path, member.mode & 0o7777)
-        if not member.isdir():
-            os.utime(path, (member.mtime, member.mtime), follow_symlinks=False)
-
-    def _attribute(self, path: str, name: str, value: str) -> None:
-        if name.startswith(("user.overlay.", "trusted.")):
-            self.left_out += 1  # would be overlayfs's own
-            return
-        try:
-            os.setxattr(path, name, value.encode("utf-8", "surrogateescape"), follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL):
-                raise
-            self.left_out += 1
+            self._make(entry, tar, path)
 
     def finish(self) -> None:
-        """Times of directories, which every entry made in them has changed."""
-        for path, when in reversed(self._times):
-            os.utime(path, (when, when))
+        """What was put off for the directories."""
+        for path, entry in self._directories.items():
+            kept = self._own(path, entry)
+            self._attributes(path, entry)
+            os.chmod(path, entry.mode & kept)
+            os.utime(path, ns=(entry.mtime, entry.mtime))
 
+    # -- directories and whiteouts
 
-def _clear(path: str) -> None:
-    try:
-        info = os.lstat(path)
-    except FileNotFoundError:
-        return
-    if path == "/":
-        raise ImageError("an entry would replace the layer's root")
-    if stat.S_ISDIR(info.st_mode):
+    def _enter(self, parent: str) -> None:
+        """See to it that `parent` is a directory. As Docker, links on the way are followed, inside the root."""
+        if parent == self._parent:
+            return
+        if not os.path.isdir(parent):
+            path = ""
+            for part in parent.split("/")[1:]:
+                path += f"/{part}"
+                self._make_parent(path)
+        self._parent = parent
+
+    def _make_parent(self, path: str) -> None:
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            os.mkdir(path, 0o755)
+            return
+        if _is_whiteout(found):
+            self._directory(path)
+        elif not os.path.isdir(path):
+            raise ImageError(f'an entry lies below "{path}", which is no directory')
+
+    def _hide(self, parent: str, name: str) -> None:
+        if name in ("", ".", ".."):
+            raise ImageError(f'a whiteout hides nothing: "{parent}/{WHITEOUT}{name}"')
+        path = f"{parent}/{name}"
+        try:
+            # Device 0:0, which may be made in a user namespace since Linux 5.8.
+            os.mknod(path, stat.S_IFCHR, 0)
+        except FileExistsError:
+            # A whiteout is about the layers below: what this layer has there itself stays.
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                _make_opaque(path)
+
+    def _directory(self, path: str) -> None:
+        """Make a directory, unless there is one; in the place of a whiteout it hides what is below all the same."""
+        try:
+            os.mkdir(path, 0o755)
+            return
+        except FileExistsError:
+            found = os.lstat(path)
+        if not stat.S_ISDIR(found.st_mode):
+            os.unlink(path)
+            os.mkdir(path, 0o755)
+            if _is_whiteout(found):
+                _make_opaque(path)
+
+    def _clear(self, path: str) -> None:
+        """Remove what is at `path`: an entry takes the place of an earlier one with its name."""
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            os.unlink(path)
+            return
         remove_tree(path)
-    else:
-        os.unlink(path)
+        self._parent = "/"
+        gone = [known for known in self._directories if f"{known}/".startswith(f"{path}/")]
+        for known in gone:
+            del self._directories[known]
+
+    # -- entries
+
+    def _make(self, entry: Entry, tar: Tar, path: str) -> None:
+        if entry.kind == "directory":
+            self._directory(path)
+            self._directories[path] = entry
+        elif entry.kind == "device":
+            self.left_out["devices"] += 1
+        elif entry.kind == "file":
+            self._file(entry, tar, path)
+        else:
+            try:
+                self._node(entry, path)
+            except FileExistsError:
+                self._clear(path)
+                self._node(entry, path)
+
+    def _node(self, entry: Entry, path: str) -> None:
+        if entry.kind == "link":
+            self._link(entry, path)
+            return
+        if entry.kind == "symlink":
+            os.symlink(entry.target, path)
+            self.size += entry.size
+        else:
+            os.mkfifo(path, 0o600)
+        kept = self._own(path, entry)
+        self._attributes(path, entry)
+        if entry.kind == "fifo":
+            os.chmod(path, entry.mode & kept)
+        os.utime(path, ns=(entry.mtime, entry.mtime), follow_symlinks=False)
+
+    @staticmethod
+    def _link(entry: Entry, path: str) -> None:
+        target = _inside(entry.target)
+        if target == path:
+            return
+        try:
+            os.link(target, path, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ImageError(f'"{entry.name}" is a hard link to "{entry.target}", which is not there') from None
+
+    def _file(self, entry: Entry, tar: Tar, path: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            fd = os.open(path, flags, 0o600)
+        except FileExistsError:
+            self._clear(path)
+            fd = os.open(path, flags, 0o600)
+        try:
+            end = 0
+            for offset, piece in tar.pieces():
+                if offset != end:
+                    os.lseek(fd, offset, os.SEEK_SET)
+                end = offset + len(piece)
+                _write(fd, piece)
+            if end != entry.size:
+                os.ftruncate(fd, entry.size)
+            self.size += entry.size
+            kept = self._own(fd, entry)
+            # After the owner, whose change takes capabilities away; before the time.
+            self._attributes(fd, entry)
+            os.fchmod(fd, entry.mode & kept)
+            os.utime(fd, ns=(entry.mtime, entry.mtime))
+        finally:
+            os.close(fd)
+
+    def _own(self, file: str | int, entry: Entry) -> int:
+        """Give the owner that the entry says, as far as the lab has it; the bits of its mode that may stay."""
+        if entry.uid == 0 and entry.gid == 0:
+            return 0o7777
+        uid_given, gid_given = _chown(file, entry.uid, -1), _chown(file, -1, entry.gid)
+        if uid_given and gid_given:
+            return 0o7777
+        self.left_out["owners"] += 1
+        # What was to run as somebody whom the lab does not have must not run as root instead.
+        return 0o7777 & ~(0 if uid_given else stat.S_ISUID) & ~(0 if gid_given else stat.S_ISGID)
+
+    def _attributes(self, file: str | int, entry: Entry) -> None:
+        for name, value in entry.attributes.items():
+            if name.startswith(_FORBIDDEN):
+                self.left_out["attributes"] += 1
+                continue
+            try:
+                if isinstance(file, int):
+                    os.setxattr(file, name, value)
+                else:
+                    os.setxattr(file, name, value, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _REFUSALS:
+                    raise
+                self.left_out["attributes"] += 1
+
+
+def _inside(name: str) -> str:
+    """An entry's name as a path from the root. Raises `ImageError` when it climbs."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise ImageError(f'an entry leads out of the layer: "{name}"')
+    if len(parts) > _DEEPEST:
+        raise ImageError(f"an entry lies below {len(parts) - 1} directories")
+    return "/" + "/".join(parts)
+
+
+def _is_whiteout(found: os.stat_result) -> bool:
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def _make_opaque(path: str) -> None:
+    try:
+        os.setxattr(path, OPAQUE_ATTRIBUTE, b"y")
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        raise Unavailable(
+            "the store's file system keeps no user attributes, which layers need; set NBCONTAINER_HOME to another one"
+        ) from None
+
+
+def _chown(file: str | int, uid: int, gid: int) -> bool:
+    """Whether the lab has the id and gave it; -1 stands for no change (chown(2))."""
+    if max(uid, gid) > _LARGEST_ID or min(uid, gid) < -1 or uid == gid:
+        return False
+    try:
+        if isinstance(file, int):
+            os.fchown(file, uid, gid)
+        else:
+            os.lchown(file, uid, gid)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        return False
+    return True
+
+
+def _write(fd: int, piece: memoryview) -> None:
+    while piece:
+        piece = piece[os.write(fd, piece) :]
