@@ -64,7 +64,9 @@ def test_many_kernels_share_the_store(home: Path) -> None:
         print(lab.containers.run("busybox", ["echo", "fine"], rm=True).logs(), end="")
     """
     many = [
-        subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         for _ in range(4)
     ]
     assert [process.communicate()[0] for process in many] == ["fine\n"] * 4
