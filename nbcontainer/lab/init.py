@@ -248,9 +248,12 @@ class Init:
         setns(2) into a pid namespace moves only the children made from then on; so init steps in, forks, steps back.
         """
         namespaces.setns(target, CLONE_NEWPID)
-        pid = namespaces.fork()
-        if pid:
-            namespaces.setns(self.pidns, CLONE_NEWPID)
+        pid = -1
+        try:
+            pid = namespaces.fork()
+        finally:
+            if pid:  # and not in the child, which stays
+                namespaces.setns(self.pidns, CLONE_NEWPID)
         return pid
 
     def child(self, request: dict[str, Any], args: bytes, fds: list[int]) -> NoReturn:
