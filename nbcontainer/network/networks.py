@@ -115,7 +115,7 @@ class Networks:
                 gateway=str(network.gateway),
                 broadcast=str(network.subnet.broadcast_address),
                 mac=mac or mac_of(address),
-                veth=veth_name(name),
+                veth=self._free_veth(name),
                 host_mac=host_mac_of(address),
                 ifindex=self._last_index,
                 bridge="docker0",
@@ -123,6 +123,15 @@ class Networks:
             )
             self._used[address] = (container_id, name, endpoint)
             return endpoint
+
+    def _free_veth(self, name: str) -> str:
+        """The name of the bridge's end: another container's link must never be taken for a stale one of this name."""
+        taken = {endpoint.veth for _, _, endpoint in self._used.values()}
+        found, again = veth_name(name), 0
+        while found in taken:
+            again += 1
+            found = veth_name(f"{name}/{again}")
+        return found
 
     def _wanted(self, network: Network, ip: str) -> IPv4Address:
         assert network.subnet is not None

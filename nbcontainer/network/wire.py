@@ -208,7 +208,7 @@ def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int
         if error.errno not in (errno.EEXIST, errno.EBUSY):
             raise
         # The namespace of an earlier container is taken apart by the kernel in its own time: its link goes now.
-        _delete_stale(host, endpoint["veth"], endpoint["ifindex"])
+        _delete_stale(host, endpoint["veth"])
         try:
             host.request(*pair(endpoint["ifindex"]))
         except OSError as again:
@@ -226,9 +226,9 @@ def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int
         )
 
 
-def _delete_stale(host: Rtnetlink, name: str, index: int) -> None:
+def _delete_stale(host: Rtnetlink, name: str) -> None:
     for link in host.links():
-        if link["name"] == name or (link["index"] == index and link["name"].startswith("veth")):
+        if link["name"] == name:
             try:
                 host.link_delete(link["name"])
             except OSError:

@@ -52,6 +52,15 @@ def test_veth_names_are_short_and_differ() -> None:
     assert veth_name("web") == "vethweb"
 
 
+def test_two_names_that_shorten_to_the_same_do_not_share_a_link(lab: Any, busybox: Any) -> None:
+    one, two = (
+        lab.containers.run("busybox", ["sleep", "99"], detach=True, name=f"project-service-{number}")
+        for number in (756, 1470)
+    )
+    assert one.endpoint.veth != two.endpoint.veth
+    assert b"172.17.0.2/16" in one.exec(["ip", "-4", "addr", "show", "eth0"]).stdout
+
+
 def test_links_come_and_go(lab: Any, busybox: Any) -> None:
     c = lab.containers.run("busybox", ["sleep", "99"], detach=True, name="web1")
     with lab.netlink() as sock:
