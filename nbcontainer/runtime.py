@@ -85,8 +85,10 @@ class Lab(Handle):
 
     def close(self) -> None:
         """End the lab, and remove its cgroups; an ephemeral one's files go too."""
-        if self.closed:
+        if self.closed or not self.ours:
             return
+        if "cgroups" in self.__dict__:
+            self.cgroups.thaw_tree(self.scope)
         super().close()
         if "cgroups" in self.__dict__:
             self.cgroups.remove_tree(self.scope)

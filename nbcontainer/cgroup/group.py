@@ -6,9 +6,11 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Protocol
 
-from nbcontainer.cgroup.limits import Limits, Usage
+from nbcontainer.cgroup.limits import Limits
+from nbcontainer.cgroup.usage import Usage
 from nbcontainer.errors import Unavailable
 
 
@@ -46,7 +48,7 @@ class Group(Protocol):
         """How many processes the kernel has killed for want of memory."""
 
     def remove(self) -> None:
-        """Remove it; nothing of it must be running."""
+        """Remove it; nothing of it must be running. What the kernel still holds goes with `Cgroups.remove_tree`."""
 
 
 class NoGroup:
@@ -97,12 +99,30 @@ class NoGroup:
 
 
 def read(path: str) -> str:
-    """The text of a control file."""
+    """The text of a control file. One read(2) gives no more than a page of it."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(fd, 1 << 16).decode()
+        pieces = []
+        while piece := os.read(fd, 1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces).decode()
     finally:
         os.close(fd)
+
+
+def members(directory: str) -> list[int]:
+    """The processes in a group's directory that this process can see: of others the kernel says 0."""
+    return [pid for pid in map(int, read(f"{directory}/cgroup.procs").split()) if pid]
+
+
+def adopt(directory: str, processes: Callable[[], list[int]]) -> None:
+    """Move processes into a group, until none that was forked meanwhile is missing."""
+    while missing := sorted(set(processes()) - set(members(directory))):
+        for pid in missing:
+            try:
+                write(f"{directory}/cgroup.procs", str(pid))
+            except ProcessLookupError:
+                pass
 
 
 def write(path: str, text: str) -> None:
@@ -122,24 +142,42 @@ def flat(text: str) -> dict[str, int]:
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
-def remove_directory(path: str, patience: float = 2.0) -> None:
-    """rmdir(2); a process that was just killed may take a moment to leave."""
+def remove_directory(directory: str, patience: float = 2.0) -> None:
+    """Remove a group and those its processes made in it; one just killed may take a moment to leave.
+
+    Raises `OSError` when it is still in use after `patience` seconds.
+    """
     end = time.monotonic() + patience
     while True:
         try:
-            os.rmdir(path)
+            os.rmdir(directory)
             return
         except FileNotFoundError:
             return
         except OSError as error:
             if error.errno != errno.EBUSY or time.monotonic() > end:
                 raise
-            time.sleep(0.001)
+        for below, _, _ in os.walk(directory, topdown=False):
+            try:
+                os.rmdir(below)
+            except OSError:
+                break
+        else:
+            return
+        time.sleep(0.001)
 
 
-def kill_all(group: Group) -> None:
-    """SIGKILL by pid until nobody is left: where the kernel has no cgroup.kill."""
-    while found := group.pids():
+def kill_processes(directory: str, rounds: int = 1000) -> None:
+    """SIGKILL what is in a group, until nobody is left: cgroup.kill, or by pid where there is none (Linux 5.14)."""
+    try:
+        write(f"{directory}/cgroup.kill", "1")
+        return
+    except FileNotFoundError:
+        pass
+    for _ in range(rounds):
+        found = members(directory)
+        if not found:
+            return
         for pid in found:
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""What a group may be limited to, and what it has used, in one vocabulary for v1 and v2."""
+"""What a group may be limited to, in one vocabulary for v1 and v2."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,12 @@ class Limits:
         """The controllers that these limits need, by v2's names."""
         return frozenset(_CONTROLLER[f.name] for f in fields(self) if getattr(self, f.name) is not None)
 
+    def only(self, controllers: frozenset[str]) -> Limits:
+        """Those of these limits that `controllers`, by v2's names, are for."""
+        return replace(
+            self, **{name: None for name, controller in _CONTROLLER.items() if controller not in controllers}
+        )
+
 
 _CONTROLLER = {
     "memory": "memory",
@@ -37,16 +43,3 @@ _CONTROLLER = {
     "pids": "pids",
     "io_weight": "io",
 }
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a group has used. Bytes, microseconds and counts; None where this machine does not say."""
-
-    cpu_usec: int | None = None
-    throttled_periods: int | None = None
-    throttled_usec: int | None = None
-    memory: int | None = None
-    memory_limit: int | None = None
-    pids: int | None = None
-    oom_kills: int | None = None

@@ -19,14 +19,20 @@ import errno
 import os
 import time
 
-from nbcontainer.cgroup.group import flat, kill_all, read, remove_directory, write
-from nbcontainer.cgroup.limits import Limits, Usage
+from nbcontainer.cgroup.group import adopt, flat, kill_processes, members, read, remove_directory, write
+from nbcontainer.cgroup.limits import Limits
+from nbcontainer.cgroup.usage import Usage
 from nbcontainer.errors import Unavailable
 
 #: Hierarchies every group is in: what is counted, and what is limited most often.
 ALWAYS = ("cpu", "cpuacct", "memory", "pids")
 #: v2's controllers and the v1 hierarchies that do their work.
 NAMES = {"cpu": "cpu", "memory": "memory", "pids": "pids", "cpuset": "cpuset", "io": "blkio"}
+
+
+def controllers(tops: dict[str, str]) -> frozenset[str]:
+    """What can be limited in these hierarchies, by v2's names."""
+    return frozenset(name for name, hierarchy in NAMES.items() if hierarchy in tops)
 
 
 class GroupV1:
@@ -36,7 +42,6 @@ class GroupV1:
         self.tops = tops
         self.path = path
         self._made: list[str] = []
-        self._oom_before = 0
 
     def _directory(self, controller: str) -> str:
         return f"{self.tops[controller]}/{self.path}"
@@ -44,19 +49,18 @@ class GroupV1:
     def make(self, limits: Limits) -> None:
         """Make the directories and set the limits; nothing is left when that fails."""
         wanted = {NAMES[controller] for controller in limits.controllers()}
+        there = [name for name in (*ALWAYS, *sorted(wanted - set(ALWAYS))) if name in self.tops]
         try:
-            made: set[str] = set()
-            for controller in (*ALWAYS, *sorted(wanted - set(ALWAYS))):
-                # cpu and cpuacct are one mount on many machines.
-                if controller in self.tops and self.tops[controller] not in made:
-                    self._make(controller)
-                    made.add(self.tops[controller])
+            for controller in there or sorted(self.tops)[:1]:
+                self._make(controller)
             self.set(limits)
         except BaseException:
             self.remove()
             raise
 
     def _make(self, controller: str) -> None:
+        if self.tops[controller] in (self.tops[made] for made in self._made):
+            return  # cpu and cpuacct are one mount on many machines
         directory = self._directory(controller)
         try:
             os.mkdir(directory, 0o755)
@@ -80,8 +84,11 @@ class GroupV1:
 
     @property
     def hierarchies(self) -> list[str]:
-        """As `Group`."""
-        return list(self._made)
+        """As `Group`; those that are mounted together, as cpu and cpuacct on many machines, as one name."""
+        return [
+            ",".join(name for name, top in self.tops.items() if top == self.tops[controller])
+            for controller in self._made
+        ]
 
     def join_descriptors(self) -> list[int]:
         """As `Group`, but of v1's `tasks`: for a process of one thread the same, without cgroup.procs's RCU wait."""
@@ -143,50 +150,44 @@ class GroupV1:
 
     def _join_late(self, controller: str) -> None:
         """Be in a hierarchy that was not asked for at first; processes that are already running move there."""
-        if controller in self._made:
-            return
         if controller not in self.tops:
             raise Unavailable(f"this machine has no {controller} hierarchy that may be written")
         self._make(controller)
-        while True:
-            there = set(self._pids(controller))
-            missing = [pid for pid in self.pids() if pid not in there]
-            if not missing:
-                return
-            for pid in missing:
-                try:
-                    write(f"{self._directory(controller)}/cgroup.procs", str(pid))
-                except ProcessLookupError:
-                    pass
+        adopt(self._directory(controller), self.pids)
 
     def usage(self) -> Usage:
         """As `Group`."""
         cpu = flat(read(f"{self._directory('cpu')}/cpu.stat")) if "cpu" in self.tops else {}
+        memory = flat(read(f"{self._directory('memory')}/memory.stat")) if "memory" in self.tops else {}
+        nanoseconds = self._number("cpuacct", "cpuacct.usage")
         return Usage(
-            cpu_usec=int(read(f"{self._directory('cpuacct')}/cpuacct.usage")) // 1000
-            if "cpuacct" in self.tops
-            else None,
+            cpu_usec=nanoseconds // 1000 if nanoseconds is not None else None,
             throttled_periods=cpu.get("nr_throttled"),
             throttled_usec=cpu["throttled_time"] // 1000 if "throttled_time" in cpu else None,
             memory=self._number("memory", "memory.usage_in_bytes"),
             memory_limit=self._limit(),
+            memory_anon=memory.get("total_rss"),
+            memory_file=memory.get("total_cache"),
+            memory_kernel=self._number("memory", "memory.kmem.usage_in_bytes"),
             pids=self._number("pids", "pids.current"),
             oom_kills=self.oom_kills(),
         )
 
     def _number(self, controller: str, name: str) -> int | None:
-        return int(read(f"{self._directory(controller)}/{name}")) if controller in self.tops else None
+        if controller not in self.tops:
+            return None
+        try:
+            return int(read(f"{self._directory(controller)}/{name}"))
+        except FileNotFoundError:  # kernel memory is counted only where it was compiled in
+            return None
 
     def _limit(self) -> int | None:
         limit = self._number("memory", "memory.limit_in_bytes")
         return None if limit is None or limit > 1 << 60 else limit
 
-    def _pids(self, controller: str) -> list[int]:
-        return [int(pid) for pid in read(f"{self._directory(controller)}/cgroup.procs").split()]
-
     def pids(self) -> list[int]:
         """As `Group`."""
-        return self._pids(self._made[0]) if self._made else []
+        return members(self._directory(self._made[0])) if self._made else []
 
     def freeze(self) -> None:
         """As `Group`. freezer-subsystem.rst: FREEZING until all have stopped."""
@@ -208,7 +209,8 @@ class GroupV1:
     def kill(self) -> None:
         """As `Group`."""
         self.thaw()
-        kill_all(self)
+        if self._made:
+            kill_processes(self._directory(self._made[0]))
 
     def oom_kills(self) -> int:
         """As `Group`."""
@@ -224,4 +226,7 @@ class GroupV1:
     def remove(self) -> None:
         """As `Group`."""
         while self._made:
-            remove_directory(self._directory(self._made.pop()))
+            try:
+                remove_directory(self._directory(self._made.pop()))
+            except OSError:
+                continue

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 
-from nbcontainer.cgroup.group import flat, kill_all, read, remove_directory, write
-from nbcontainer.cgroup.limits import Limits, Usage
+from nbcontainer.cgroup.group import flat, kill_processes, members, read, remove_directory, write
+from nbcontainer.cgroup.limits import Limits
+from nbcontainer.cgroup.usage import Usage
 from nbcontainer.errors import Unavailable
 
 #: The controllers we hand down to our groups where they are to be had.
@@ -63,10 +65,7 @@ class GroupV2:
         if limits.memory_reservation is not None:
             values.append(("memory.low", str(limits.memory_reservation)))
         if limits.cpu_quota_us is not None or limits.cpu_period_us is not None:
-            quota = limits.cpu_quota_us
-            values.append(
-                ("cpu.max", f"{'max' if quota is None or quota <= 0 else quota} {limits.cpu_period_us or 100_000}")
-            )
+            values.append(("cpu.max", self._bandwidth(limits.cpu_quota_us, limits.cpu_period_us)))
         if limits.cpu_shares is not None:
             values.append(("cpu.weight", str(weight_of(limits.cpu_shares))))
         if limits.cpuset_cpus is not None:
@@ -76,24 +75,46 @@ class GroupV2:
         if limits.pids is not None:
             values.append(("pids.max", str(limits.pids)))
         if limits.io_weight is not None:
-            name = next(
-                (n for n in ("io.bfq.weight", "io.weight") if os.path.exists(f"{self.directory}/{n}")), "io.weight"
-            )
-            values.append((name, str(limits.io_weight)))
+            values.append(self._weight(limits.io_weight))
         return values
+
+    def _bandwidth(self, quota: int | None, period: int | None) -> str:
+        """cpu.max, "QUOTA PERIOD": what was not given stays."""
+        if quota is None:
+            return f"{read(f'{self.directory}/cpu.max').split()[0]} {period}"
+        kept = str(quota) if quota > 0 else "max"
+        return kept if period is None else f"{kept} {period}"
+
+    def _weight(self, weight: int) -> tuple[str, str]:
+        """BFQ's weight has the range of v1's, io.weight (the cost controller's) one of its own."""
+        if os.path.exists(f"{self.directory}/io.bfq.weight"):
+            return "io.bfq.weight", str(weight)
+        if os.path.exists(f"{self.directory}/io.weight"):
+            return "io.weight", str(io_weight_of(weight))
+        raise Unavailable("this kernel has no block io weights (CONFIG_BFQ_GROUP_IOSCHED, CONFIG_BLK_CGROUP_IOCOST)")
 
     def usage(self) -> Usage:
         """As `Group`."""
         cpu = flat(read(f"{self.directory}/cpu.stat"))
+        memory = self._stat("memory.stat")
         return Usage(
             cpu_usec=cpu.get("usage_usec"),
             throttled_periods=cpu.get("nr_throttled"),
             throttled_usec=cpu.get("throttled_usec"),
             memory=self._number("memory.current"),
             memory_limit=self._number("memory.max"),
+            memory_anon=memory.get("anon"),
+            memory_file=memory.get("file"),
+            memory_kernel=memory.get("kernel"),
             pids=self._number("pids.current"),
             oom_kills=self.oom_kills(),
         )
+
+    def _stat(self, name: str) -> dict[str, int]:
+        try:
+            return flat(read(f"{self.directory}/{name}"))
+        except FileNotFoundError:  # its controller is not handed down to us
+            return {}
 
     def _number(self, name: str) -> int | None:
         try:
@@ -104,11 +125,20 @@ class GroupV2:
 
     def pids(self) -> list[int]:
         """As `Group`."""
-        return [int(pid) for pid in read(f"{self.directory}/cgroup.procs").split()]
+        return members(self.directory)
 
     def freeze(self) -> None:
-        """As `Group`."""
-        write(f"{self.directory}/cgroup.freeze", "1")
+        """As `Group`. cgroup-v2.rst: cgroup.events says when all have stopped."""
+        try:
+            write(f"{self.directory}/cgroup.freeze", "1")
+        except FileNotFoundError:
+            raise Unavailable("pausing takes Linux 5.2 or newer with cgroup v2") from None
+        for _ in range(2000):
+            if self._stat("cgroup.events").get("frozen"):
+                return
+            time.sleep(0.001)
+        self.thaw()
+        raise Unavailable("a process of the container cannot be frozen: it waits in the kernel")
 
     def thaw(self) -> None:
         """As `Group`."""
@@ -116,21 +146,18 @@ class GroupV2:
 
     def kill(self) -> None:
         """As `Group`."""
-        try:
-            write(f"{self.directory}/cgroup.kill", "1")
-        except FileNotFoundError:  # before Linux 5.14
-            kill_all(self)
+        kill_processes(self.directory)
 
     def oom_kills(self) -> int:
         """As `Group`."""
-        try:
-            return flat(read(f"{self.directory}/memory.events")).get("oom_kill", 0)
-        except FileNotFoundError:
-            return 0
+        return self._stat("memory.events").get("oom_kill", 0)
 
     def remove(self) -> None:
         """As `Group`."""
-        remove_directory(self.directory)
+        try:
+            remove_directory(self.directory)
+        except OSError:
+            pass
 
 
 def controllers(directory: str) -> frozenset[str]:
@@ -153,3 +180,8 @@ def weight_of(shares: int) -> int:
     """cpu.weight for v1's cpu.shares, as runc converts it: 2…262144 onto 1…10000."""
     shares = min(max(shares, 2), 262_144)
     return 1 + (shares - 2) * 9999 // 262_142
+
+
+def io_weight_of(weight: int) -> int:
+    """io.weight for Docker's --blkio-weight, as runc converts it: 10…1000 onto 1…10000."""
+    return 1 + (weight - 10) * 9999 // 990

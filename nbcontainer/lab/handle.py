@@ -91,6 +91,11 @@ class Handle:
         """The name of its cgroups, which labs of every home share a place for."""
         return f"{self.home.key}-{self.instance}"
 
+    @property
+    def ours(self) -> bool:
+        """False in a child that the process which started the lab has forked: nothing there may end it."""
+        return self._owner == os.getpid()
+
     # -- start and end
 
     def _start(self) -> None:
@@ -174,7 +179,7 @@ class Handle:
 
     def close(self) -> None:
         """End the lab: every process, mount and interface of it, and, when it is ephemeral, its files."""
-        if self.closed or self._owner != os.getpid():
+        if self.closed or not self.ours:
             return
         self.closed = True
         atexit.unregister(_close)
@@ -268,7 +273,7 @@ class Handle:
         return self._request(request, json.dumps(args).encode(), [*passed, *fds])
 
     def _request(self, request: dict[str, Any], args: bytes, fds: list[int]) -> Process:
-        if self._owner != os.getpid():
+        if not self.ours:
             raise LabError("this lab belongs to the process that started it; make a Lab() in this one")
         process = Process()
         with self._lock:

@@ -112,6 +112,16 @@ def test_a_forked_child_may_not_use_the_lab_of_its_parent(lab: Any) -> None:
     lab.netlink().close()
 
 
+def test_a_forked_child_that_ends_leaves_the_lab_alone(lab: Any, busybox: Any) -> None:
+    c = lab.containers.run("busybox", ["sleep", "99"], detach=True)
+    pid = os.fork()
+    if pid == 0:
+        lab.close()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert c.exec(["echo", "alive"]).stdout == b"alive\n"
+
+
 @pytest.mark.parametrize("end", ["exit", "exception", "SIGTERM", "SIGKILL"])
 def test_however_the_owner_ends_the_lab_ends(home: Path, end: str) -> None:
     owner = script(

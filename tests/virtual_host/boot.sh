@@ -1,10 +1,11 @@
 #!/bin/sh
 # Pid 1 of the virtual host: the machine's own root, read-only, with a cgroup v2 tree of its own.
 # Called by the kernel. The command to run is in the file that $job names, its exit code goes to the console; $keep
-# names directories of the machine that must stay to be seen.
+# names directories of the machine, with colons between them, that must stay to be seen.
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
+keep=$(echo "$keep" | tr : ' ')
 # /tmp and /var/tmp become its own, but for what the job needs of them.
 number=0
 for path in $keep; do

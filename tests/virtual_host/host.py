@@ -40,7 +40,7 @@ def run(script: str, timeout: float = 240) -> Done:
         booted = subprocess.run(
             [
                 *("linux.uml", "mem=1536M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
-                *(f"init={BOOT}", f"job={job.name}", f"keep={' '.join(kept())}", "con=null", "con0=null,fd:1"),
+                *(f"init={BOOT}", f"job={job.name}", f"keep={':'.join(kept())}", "con=null", "con0=null,fd:1"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
