@@ -82,9 +82,7 @@ class Peer:
     run: Callable[[], object] | str
 
 
-def versus(
-    what: str, ours: Callable[[], object], peer: Peer, goal: int, aim: int | None = None, *, count: int
-) -> Row:
+def versus(what: str, ours: Callable[[], object], peer: Peer, goal: int, aim: int | None = None, *, count: int) -> Row:
     """Ours beside a peer: at most 1/goal of its median, with 1/aim hoped for."""
     wanted = f"≤ 1/{goal}" + (f", aim 1/{aim}" if aim else "")
     if isinstance(peer.run, str):

@@ -114,9 +114,7 @@ def execs(lab: Lab, docker: Docker | str, count: int) -> Row:
     container = lab.containers.run("busybox", ["sleep", "1000000"], detach=True)
     if isinstance(docker, Docker):
         docker.docker("run", "--detach", "--name", "idle", "busybox", "sleep", "1000000")
-    peer = Peer(
-        "docker exec", docker if isinstance(docker, str) else command(docker.argv("exec", "idle", "true"))
-    )
+    peer = Peer("docker exec", docker if isinstance(docker, str) else command(docker.argv("exec", "idle", "true")))
     row = versus("exec true", lambda: container.exec(["true"]), peer, 20, count=count)
     container.remove(force=True)
     return row

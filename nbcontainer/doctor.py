@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import shutil
 import subprocess
 import sys
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from nbcontainer.cgroup.cgroups import Cgroups
-from nbcontainer.errors import NbcontainerError
+from nbcontainer.errors import LabError, NbcontainerError
 from nbcontainer.image import bootstrap
 from nbcontainer.lab import idmap
 from nbcontainer.lab.home import Home, default_home
+from nbcontainer.lab.idmap import IdMap
 from nbcontainer.lab.interpreter import PACKAGE
 from nbcontainer.syscalls import libseccomp
 
@@ -33,28 +35,33 @@ _FORBIDDING = (
         "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
     ),
 )
-_UNSHARE = "from nbcontainer.syscalls.namespaces import *; unshare({flags}); print('fine')"
-_OVERLAY = """
-import os
+#: What every probe begins with. Making namespaces is not enough: Ubuntu's AppArmor lets anybody make one and then
+#: takes away what root in it may do, so a probe mounts something too.
+_NAMESPACES = """
+import os, sys
 from nbcontainer.syscalls import mounts
 from nbcontainer.syscalls.namespaces import *
-uid, gid = os.geteuid(), os.getegid()
-unshare(CLONE_NEWUSER | CLONE_NEWNS)
-open("/proc/self/setgroups", "w").write("deny")
-open("/proc/self/uid_map", "w").write(f"0 {{uid}} 1")
-open("/proc/self/gid_map", "w").write(f"0 {{gid}} 1")
 os.chdir({directory!r})
+unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
+print("made", flush=True)
+sys.stdin.read(1)
+mounts.mount(None, "/", None, mounts.MS_REC | mounts.MS_SLAVE)
+sethostname("lab")
+"""
+_OVERLAY = """
 for name in ("lower", "upper", "work", "merged"):
     os.mkdir(name)
 mounts.mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work,userxattr")
 open("merged/made", "w").close()
-print("fine")
 """
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing. `costs` and `remedy` are empty when it is `ok`; every text is one line."""
+    """One thing. `costs` and `remedy` are empty when it is `ok`; every text is one line.
+
+    `costs` is what you lack without it, or why it could not be checked.
+    """
 
     name: str
     state: State
@@ -84,23 +91,31 @@ def checks(home: Home | None = None) -> list[Check]:
         try:
             found.append(try_())
         except Exception as error:  # a machine without /proc is a finding too
-            found.append(Check(name, "warn", f"could not be checked: {error}", "not known", "look at the message"))
+            found.append(Check(name, "warn", "could not be checked", str(error).replace("\n", " ")))
     return found
 
 
-def _probe(code: str) -> str:
-    """What a fresh Python says to `code`: "fine", or the last line of its complaint."""
-    found = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({PACKAGE!r})\n{code}"],
-        capture_output=True,
+def _probe(ids: IdMap, code: str = "", directory: str = "/") -> str:
+    """Empty when a fresh Python, in namespaces of its own with these ids, gets through `code`; else its complaint."""
+    whole = f"import sys; sys.path.append({PACKAGE!r})\n{_NAMESPACES.format(directory=directory)}{code}"
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", whole],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=20,
-        check=False,
-    )
-    if found.stdout.strip() == "fine":
-        return "fine"
-    said = found.stderr.strip().splitlines()
-    return said[-1] if said else f"it ended with {found.returncode}"
+    ) as running:
+        assert running.stdout is not None
+        try:
+            if running.stdout.readline() == "made\n":
+                idmap.write(running.pid, ids)
+            said = running.communicate("y", timeout=20)[1].strip().splitlines()
+        except (OSError, LabError, subprocess.TimeoutExpired) as error:
+            running.kill()
+            return str(error)
+    if running.returncode == 0:
+        return ""
+    return said[-1] if said else f"it ended with {running.returncode}"
 
 
 def _python() -> Check:
@@ -122,53 +137,83 @@ def _kernel() -> Check:
 
 
 def _user_namespaces() -> Check:
-    said = _probe(_UNSHARE.format(flags="CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID"))
-    if said == "fine":
+    said = _probe(idmap.single())
+    if not said:
         return Check("user namespaces", "ok", "can be made")
-    remedy = "if this is a container itself, run it with --security-opt seccomp=unconfined, or as Binder does, without"
+    return Check("user namespaces", "missing", said, "no lab can start: nothing works", _who_forbids())
+
+
+def _who_forbids() -> str:
+    """The remedy for user namespaces that cannot be made."""
     for name, forbidding, undo in _FORBIDDING:
-        try:
-            if Path(f"/proc/sys/{name}").read_text().strip() == forbidding:
-                remedy = f"as root: {undo}"
-                break
-        except OSError:
-            continue
-    return Check("user namespaces", "missing", said, "no lab can start: nothing works", remedy)
+        if _text(f"/proc/sys/{name}") == forbidding:
+            return f"as root: {undo}"
+    if not os.path.isdir("/proc/self"):
+        return "as root: mount -t proc proc /proc"
+    if not os.path.exists("/proc/self/ns/user"):
+        return "run a kernel with CONFIG_USER_NS"
+    if "\nSeccomp:\t2" in _text("/proc/self/status"):
+        return "this is a container itself: run it with --security-opt seccomp=unconfined, or --privileged"
+    if _text("/sys/fs/selinux/enforce") == "1":
+        return "as root: setenforce 0, or allow user_namespace create in a policy module of SELinux"
+    return "look for what forbids it in the output of dmesg"
+
+
+def _text(path: str) -> str:
+    """A file's text, empty when it cannot be read."""
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
 
 
 def _ids() -> Check:
     chosen = idmap.choose()
+    said = "one id"
     if not chosen.single:
-        return Check("ids", "ok", f"{sum(extent.count for extent in chosen.uids)} ids")
-    user = os.environ.get("USER") or str(os.geteuid())
-    remedy = f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
-    if not shutil.which("newuidmap"):
-        remedy = f"as root: apt-get install uidmap, then {remedy.removeprefix('as root: ')}"
-    return Check(
-        "ids", "warn", "one id", "containers have root only: -u and images with other users do not work", remedy
-    )
+        said = _probe(chosen)
+        if not said:
+            return Check("ids", "ok", f"{sum(extent.count for extent in chosen.uids)} ids")
+    costs = "containers have root only: -u and images with other users do not work"
+    return Check("ids", "warn", said, costs, _more_ids(refused=not chosen.single))
+
+
+def _more_ids(*, refused: bool) -> str:
+    """The remedy for a lab of one id; `refused` when there are more, but they could not be used."""
+    uid = os.geteuid()
+    if uid == 0:
+        return f"this is a container itself: give it a range of {idmap.COUNT} ids more"
+    if refused:
+        return "as root: apt-get install --reinstall uidmap (newuidmap and newgidmap lack their privilege)"
+    steps = [] if shutil.which("newuidmap") and shutil.which("newgidmap") else ["apt-get install uidmap"]
+    if not idmap.claimed(uid):
+        first = idmap.unclaimed()
+        try:
+            user, last = pwd.getpwuid(uid).pw_name, first + idmap.COUNT - 1
+            steps.append(f"usermod --add-subuids {first}-{last} --add-subgids {first}-{last} {user}")
+        except KeyError:  # usermod knows users with a name only
+            steps.append(f"echo {uid}:{first}:{idmap.COUNT} | tee -a /etc/subuid /etc/subgid")
+    return f"as root: {' && '.join(steps)}"
 
 
 def _overlay(home: Home) -> Check:
+    name, costs = "overlay in a user namespace", "layers are copied for every container: slower, and more disk"
+    if _probe(idmap.single()):
+        return Check(name, "warn", "cannot be tried without user namespaces", costs, "first of all user namespaces")
     home.make()
     directory = tempfile.mkdtemp(prefix="probe", dir=home.path)
     try:
-        said = _probe(_OVERLAY.format(directory=directory))
+        said = _probe(idmap.single(), _OVERLAY, directory)
     finally:
-        for name in ("work/work", "work"):
-            path = Path(directory, name)
+        for left in ("work/work", "work"):
+            path = Path(directory, left)
             if path.is_dir():
                 path.chmod(0o700)
         shutil.rmtree(directory, ignore_errors=True)
-    if said == "fine":
-        return Check("overlay in a user namespace", "ok", f"works on {home.path}")
-    return Check(
-        "overlay in a user namespace",
-        "warn",
-        said,
-        "layers are copied for every container: slower, and more disk",
-        "Linux 5.13 or newer, and NBCONTAINER_HOME on ext4, xfs, btrfs or tmpfs",
-    )
+    if not said:
+        return Check(name, "ok", f"works on {home.path}")
+    remedy = "Linux 5.13 or newer, and NBCONTAINER_HOME on ext4, xfs, btrfs or tmpfs"
+    return Check(name, "warn", said, costs, remedy)
 
 
 def _cgroups() -> Check:
@@ -240,7 +285,8 @@ def _way_out() -> Check:
 
 
 def _disk(home: Home) -> Check:
-    free = shutil.disk_usage(home.path if home.path.exists() else "/").free
+    existing = next(path for path in (home.path, *home.path.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     text = f"{free / (1 << 30):.0f} GiB free below {home.path}"
     if free > 1 << 30:
         return Check("disk", "ok", text)

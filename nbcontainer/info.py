@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import nbcontainer
 from nbcontainer.container.look import namespaces_inside
+from nbcontainer.errors import Conflict, Unavailable
+from nbcontainer.syscalls import libseccomp
 
 if TYPE_CHECKING:
     from nbcontainer.runtime import Lab
 
-#: Docker's warnings: the sysctl inside the lab, the value that deserves it, the words.
+#: Docker's warnings: the sysctl inside the lab, and the words for one that is 0 or is not there.
 _WARNINGS = (
     ("net/ipv4/ip_forward", "WARNING: IPv4 forwarding is disabled. Networking will not work"),
     ("net/bridge/bridge-nf-call-iptables", "WARNING: bridge-nf-call-iptables is disabled"),
@@ -23,6 +25,8 @@ _WARNINGS = (
 
 def overview(lab: Lab) -> dict[str, Any]:
     """What a lab is, at a glance: id, namespaces (type to inode), id map, cgroup mode, storage driver, network."""
+    bridge = lab.networks.get("bridge")
+    assert bridge.subnet is not None
     return {
         "ID": lab.id,
         "Name": lab.name or "(ephemeral)",
@@ -32,7 +36,7 @@ def overview(lab: Lab) -> dict[str, Any]:
         ),
         "Cgroups": lab.cgroups.mode,
         "Storage driver": storage(lab),
-        "Network": "docker0 172.17.0.1/16, no way out",
+        "Network": f"docker0 {bridge.gateway}/{bridge.subnet.prefixlen}, no way out",
     }
 
 
@@ -75,8 +79,7 @@ def info_text(lab: Lab) -> str:
         "Runtimes: nbcontainer",
         "Default Runtime: nbcontainer",
         "Security Options:",
-        " seccomp",
-        "  Profile: builtin",
+        *((" seccomp", "  Profile: builtin") if libseccomp.available() else ()),
         " userns",
         " cgroupns",
         f"Kernel Version: {os.uname().release}",
@@ -95,8 +98,13 @@ def info_text(lab: Lab) -> str:
 
 def warnings(lab: Lab) -> list[str]:
     """What will not work, in Docker's words where Docker has them."""
+    said = []
+    try:
+        lab.networks.ensure_bridge()  # which switches forwarding on: what is off now has been switched off
+    except (Conflict, Unavailable) as error:
+        said.append(f"WARNING: {error}")
     found = lab.call(sysctls, [name for name, _ in _WARNINGS])
-    said = [words for name, words in _WARNINGS if found.get(name) == "0"]
+    said += [words for name, words in _WARNINGS if found.get(name, "0") == "0"]
     missing = sorted({"cpu", "memory", "pids"} - lab.cgroups.controllers)
     names = {"cpu": "cpu cfs quota", "memory": "memory limit", "pids": "pids limit"}
     said += [f"WARNING: No {names[controller]} support" for controller in missing]

@@ -112,6 +112,22 @@ def _ranges(path: str) -> Iterator[tuple[str, int, int]]:
             yield fields[0], int(fields[1]), int(fields[2])
 
 
+def unclaimed() -> int:
+    """The first of `COUNT` ids that neither /etc/subuid nor /etc/subgid gives to anybody, for a user to be given."""
+    start = 100000  # SUB_UID_MIN of login.defs(5)
+    for low, count in sorted(
+        (low, count) for path in ("/etc/subuid", "/etc/subgid") for _, low, count in _ranges(path)
+    ):
+        if low < start + COUNT:
+            start = max(start, low + count)
+    return start
+
+
+def claimed(uid: int) -> bool:
+    """Whether /etc/subuid and /etc/subgid both give ids to this user."""
+    return all(_subordinate(path, uid) is not None for path in ("/etc/subuid", "/etc/subgid"))
+
+
 def _subordinate(path: str, uid: int) -> tuple[int, int] | None:
     names = {str(uid)}
     try:

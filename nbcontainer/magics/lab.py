@@ -31,6 +31,7 @@ def info(call: Call) -> str:
 CHECK_COLUMNS = (
     Column("Check", "CHECK"),
     Column("State", "STATE", "state"),
+    Column("Finding", "FINDING", "prose"),
     Column("Costs", "WITHOUT IT", "prose"),
     Column("Remedy", "REMEDY", "prose"),
 )
@@ -42,7 +43,7 @@ class Checks(Table):
     def __str__(self) -> str:
         lines = []
         for row in self.rows:
-            lines.append(f"{row['State']:<8} {row['Check']}")
+            lines.append(f"{row['State']:<8} {row['Check']}: {row['Finding']}")
             if row["State"] != "ok":
                 lines += [f"{'':<8}   {text}" for text in (row["Costs"], row["Remedy"]) if text]
         return "\n".join(lines)
@@ -53,7 +54,14 @@ def doctor(call: Call) -> Table:
     from nbcontainer.doctor import checks
 
     made = tuple(
-        {"Check": check.name, "State": check.state, "Costs": check.costs, "Remedy": check.remedy} for check in checks()
+        {
+            "Check": check.name,
+            "State": check.state,
+            "Finding": check.finding,
+            "Costs": check.costs,
+            "Remedy": check.remedy,
+        }
+        for check in checks()
     )
     return call.show_table(Checks("What this machine offers", CHECK_COLUMNS, made))
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
+from nbcontainer.network.wire import OURS
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -36,12 +38,15 @@ def mac_of(ip: IPv4Address) -> str:
 
 
 def host_mac_of(ip: IPv4Address) -> str:
-    """The MAC address of the bridge's end of the pair."""
-    return (b"\x02\x43" + ip.packed).hex(":")
+    """The MAC address of the bridge's end of the pair: `wire.OURS` and the address."""
+    return OURS + ip.packed.hex(":")
 
 
 def veth_name(container: str) -> str:
-    """The name of the bridge's end, from the container's name: at most 15 characters (IFNAMSIZ), unique."""
+    """The name of the bridge's end, from the container's name: at most 15 characters (IFNAMSIZ).
+
+    Two names may come to the same where they are long and begin alike: whoever gives it out must look.
+    """
     plain = re.sub(r"[^a-zA-Z0-9]", "", container)
     if plain == container and len(plain) <= 11:
         return f"veth{plain}"

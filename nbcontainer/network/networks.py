@@ -14,8 +14,8 @@ from nbcontainer.lab.handle import Handle
 from nbcontainer.network.endpoint import Endpoint, host_mac_of, mac_of, veth_name
 from nbcontainer.network.wire import Rtnetlink
 
-#: docker0's interface index. The bridge's ends of veth pairs count up from it: never one used before, whose link
-#: the kernel may still be taking apart.
+#: docker0's interface index, unless a link made by hand has it. The bridge's ends of veth pairs count up from it:
+#: never one used before, whose link the kernel may still be taking apart.
 BRIDGE_INDEX = 10
 
 
@@ -41,7 +41,7 @@ class Networks:
     def __init__(self, lab: Handle) -> None:
         self.lab = lab
         self._lock = threading.Lock()
-        self._bridge_up = False
+        self._bridge_index: int | None = None
         subnet = IPv4Network("172.17.0.0/16")
         self._networks = {
             "bridge": Network("bridge", self._id("bridge"), "bridge", subnet, IPv4Address("172.17.0.1")),
@@ -66,41 +66,29 @@ class Networks:
         raise NotFound(f"network {reference} not found")
 
     def ensure_bridge(self) -> None:
-        """Make docker0, with its address and forwarding, the first time a container wants it."""
+        """Make docker0, with its address and forwarding, the first time a container wants it.
+
+        Raises `Conflict` when a link made by hand has its name, `Unavailable` on a kernel without bridges.
+        """
         with self._lock:
-            if self._bridge_up:
+            if self._bridge_index is not None:
                 return
             network = self._networks["bridge"]
             assert network.gateway is not None
             assert network.subnet is not None
             with self.lab.netlink() as sock:
                 rtnetlink = Rtnetlink(sock)
-                try:
-                    rtnetlink.link_add("bridge", "docker0", index=BRIDGE_INDEX, mac=mac_of(network.gateway))
-                    rtnetlink.address_add(
-                        BRIDGE_INDEX,
-                        str(network.gateway),
-                        network.subnet.prefixlen,
-                        str(network.subnet.broadcast_address),
-                    )
-                except OSError as error:
-                    if error.errno == errno.EEXIST:
-                        raise Conflict(
-                            "cannot make docker0: a link of that name or index 10 was made by hand; "
-                            "`ip link del docker0` in a %%lab cell makes room"
-                        ) from None
-                    if error.errno in (errno.EOPNOTSUPP, errno.EPERM):
-                        raise Unavailable(
-                            "this kernel has no bridges for a lab; use --network none or --network host"
-                        ) from None
-                    raise
+                index = _add_bridge(rtnetlink, "docker0", BRIDGE_INDEX, mac_of(network.gateway))
+                rtnetlink.address_add(
+                    index, str(network.gateway), network.subnet.prefixlen, str(network.subnet.broadcast_address)
+                )
             self.lab.call(enable_forwarding)
-            self._bridge_up = True
+            self._bridge_index = index
 
     def allocate(self, container_id: str, name: str, ip: str | None = None, mac: str | None = None) -> Endpoint:
         """An endpoint on docker0: the address asked for, else the lowest free one.
 
-        Raises `InvalidArgument`, `Conflict` when the address is taken or none is left.
+        `ensure_bridge` comes first. Raises `InvalidArgument`, `Conflict` when the address is taken or none is left.
         """
         network = self._networks["bridge"]
         assert network.subnet is not None
@@ -119,19 +107,10 @@ class Networks:
                 host_mac=host_mac_of(address),
                 ifindex=self._last_index,
                 bridge="docker0",
-                bridge_index=BRIDGE_INDEX,
+                bridge_index=self._bridge_index or BRIDGE_INDEX,
             )
             self._used[address] = (container_id, name, endpoint)
             return endpoint
-
-    def _free_veth(self, name: str) -> str:
-        """The name of the bridge's end: another container's link must never be taken for a stale one of this name."""
-        taken = {endpoint.veth for _, _, endpoint in self._used.values()}
-        found, again = veth_name(name), 0
-        while found in taken:
-            again += 1
-            found = veth_name(f"{name}/{again}")
-        return found
 
     def _wanted(self, network: Network, ip: str) -> IPv4Address:
         assert network.subnet is not None
@@ -142,6 +121,16 @@ class Networks:
         if address in self._used:
             raise Conflict(f"Address already in use: {ip} belongs to container {self._used[address][1]}")
         return address
+
+    def _free_veth(self, name: str) -> str:
+        """A link's name nobody on a network has: a container that was renamed keeps the one it started with."""
+        taken = {endpoint.veth for _, _, endpoint in self._used.values()}
+        wanted = veth_name(name)
+        turn = 0
+        while wanted in taken:
+            turn += 1
+            wanted = veth_name(f"{name}/{turn}")  # no container's name has a slash
+        return wanted
 
     def _lowest(self, network: Network) -> IPv4Address:
         assert network.subnet is not None
@@ -161,6 +150,8 @@ class Networks:
         """Docker's JSON for a network."""
         network = self.get(reference)
         config = [{"Subnet": str(network.subnet), "Gateway": str(network.gateway)}] if network.subnet else []
+        with self._lock:
+            attached = list(self._used.values())
         containers = {
             container_id: {
                 "Name": name,
@@ -169,7 +160,7 @@ class Networks:
                 "IPv4Address": f"{endpoint.ip}/{endpoint.prefixlen}",
                 "IPv6Address": "",
             }
-            for container_id, name, endpoint in self._used.values()
+            for container_id, name, endpoint in attached
             if endpoint.network == network.name
         }
         return {
@@ -184,6 +175,24 @@ class Networks:
             "Options": {"com.docker.network.bridge.name": "docker0"} if network.name == "bridge" else {},
             "Labels": {},
         }
+
+
+def _add_bridge(rtnetlink: Rtnetlink, name: str, index: int, mac: str) -> int:
+    """Make a bridge that is up; its index, which is another one where a link made by hand has `index`."""
+    try:
+        rtnetlink.link_add("bridge", name, index=index, mac=mac)
+        return index
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EPERM):
+            raise Unavailable("this kernel has no bridges for a lab; use --network none or --network host") from None
+        if error.errno not in (errno.EEXIST, errno.EBUSY):
+            raise
+    if any(link["name"] == name for link in rtnetlink.links()):
+        raise Conflict(
+            f"cannot make {name}: a link of that name was made by hand; `ip link del {name}` in a %%lab cell makes room"
+        )
+    rtnetlink.link_add("bridge", name, mac=mac)
+    return next(int(link["index"]) for link in rtnetlink.links() if link["name"] == name)
 
 
 def enable_forwarding() -> None:
