@@ -35,8 +35,6 @@ class Lab(Handle):
         "nbcontainer.lab.files",
     )
 
-    ahead = "nbcontainer.container.setup:prepare"
-
     def __init__(self, name: str | None = None, *, seed: str = SEED, home: Home | None = None) -> None:
         super().__init__(name, seed=seed, home=home)
         self.prune()

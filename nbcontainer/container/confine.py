@@ -109,8 +109,6 @@ def become(spec: dict[str, Any], filter_: bytes | None, user: users.User, trace:
     """Take on the identity and the restrictions that `spec["process"]` asks for."""
     set_limits(spec.get("rlimits", []))
     sets = spec.get("capabilities", {})
-    capabilities.drop_bounding(sets.get("bounding", []))
-    trace.step("limit", "bounding capabilities")
     os.umask(spec["user"].get("umask", 0o022))
     process.prctl(process.PR_SET_KEEPCAPS, 1)
     try:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.container import execute, health, launch, look, restart, setup
+from nbcontainer.container import execute, health, launch, look, restart
 from nbcontainer.container.execute import ExecResult, Sink
 from nbcontainer.container.logs import STDERR, STDOUT, Log, Record
 from nbcontainer.container.options import ExecOptions, RunOptions, UpdateOptions, parse_signal
@@ -130,12 +129,11 @@ class Container:
         self.stdio = Stdio(self.lab.loop, self.log)
         watcher = self.stdio.watch_unserved() if watch else None
         try:
-            with launch.Launch(self) as prepared:
+            with launch.Launch(self) as starting:
                 self._stopped.clear()
-                self.process = self.lab.spawn(setup.main, prepared.request, fds=prepared.fds, pidns=prepared.pidns)
-                self.entry = self.process
-                prepared.close_theirs()
-                self._await_start(prepared.sync)
+                self.process = self.entry = starting.setup.process
+                starting.wire()
+                self._await_start(starting)
         except BaseException as error:
             self._start_failed(error)
             raise
@@ -150,22 +148,23 @@ class Container:
         owner.event("start", self)
         self._health.start()
         self.process.on_exit(self._exited)
+        owner.spares.replenish()
         return watcher
 
-    def _await_start(self, sync: socket.socket) -> None:
+    def _await_start(self, starting: launch.Launch) -> None:
         """Read what the set-up process says until its socket closes: then the program runs."""
         assert self.stdio is not None
         while True:
-            message, fds, pid = launch.receive(sync)
+            message, fds, pid = starting.setup.receive()
             if not message:
-                if not self.trace and self.process is not None and self.lab.gone:
+                if self.lab.gone:
                     raise LabGone("the lab ended while the container was starting; the next command starts a new one")
                 return
             said = json.loads(message)
             if "terminal" in said:
                 self.stdio.use_terminal(fds[0])
             elif "trace" in said:
-                self.trace = steps([tuple(note) for note in said["trace"]])
+                self.trace = steps([tuple(note) for note in said["trace"]], starting.trace.notes)
                 if self.options.init:
                     self._enter_by(pid)
             elif "error" in said:

@@ -19,6 +19,7 @@ from nbcontainer.container.binds import Binds
 from nbcontainer.container.container import Container
 from nbcontainer.container.execute import Sink
 from nbcontainer.container.options import RunOptions
+from nbcontainer.container.spare import Spares
 from nbcontainer.container.state import State, now, write
 from nbcontainer.container.volumes import Volumes, own
 from nbcontainer.errors import CommandFailed, Conflict, NotFound
@@ -53,6 +54,7 @@ class Containers:
         self.directory = lab.directory / "containers"
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.binds = Binds(lab, volumes)
+        self.spares = Spares(lab)
         self._watchers: list[Callable[[Event], object]] = []
         self._containers: dict[str, Container] = {}
         self._number = 0

@@ -14,7 +14,7 @@ from nbcontainer.container import confine, filesystem
 from nbcontainer.container.setup import environment
 from nbcontainer.container.trace import Recorder
 from nbcontainer.lab import inside
-from nbcontainer.syscalls import namespaces
+from nbcontainer.syscalls import capabilities, namespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
         program = confine.find_program(
             arguments["args"][0], confine.environment_path(arguments["env"]), arguments["cwd"]
         )
+        capabilities.drop_bounding(arguments["capabilities"].get("bounding", []))
         confine.become(arguments, filter_, user, trace)
         trace.step("exec", program)
         sync.send(json.dumps({"trace": trace.notes}).encode())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from nbcontainer.container import enter, launch
 from nbcontainer.container.logs import STDERR, STDOUT
 from nbcontainer.container.options import ExecOptions
+from nbcontainer.container.setup import MESSAGE
 from nbcontainer.container.stdio import Stdio, Watcher
 from nbcontainer.errors import Conflict
 from nbcontainer.lab.process import Process
@@ -81,7 +82,7 @@ def _enter(container: Container, target: Process, options: ExecOptions, stdio: S
             for fd in (*ends, *cgroups):
                 os.close(fd)
         while True:
-            message, fds, _, _ = socket.recv_fds(ours, launch.MESSAGE, 1)
+            message, fds, _, _ = socket.recv_fds(ours, MESSAGE, 1)
             if not message:
                 return process
             said = json.loads(message)

@@ -1,15 +1,14 @@
-"""What a container needs each time it starts: its cgroup, its endpoint, its descriptors, the request for set-up."""
+"""One start of a container, from the notebook's side: the request for set-up, its cgroup, its link."""
 
 from __future__ import annotations
 
 import os
-import socket
-import struct
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from nbcontainer.container import security
+from nbcontainer.container import security, spare
 from nbcontainer.container.options import ExecOptions
+from nbcontainer.container.trace import READY, Recorder
 from nbcontainer.errors import Conflict, StartFailed
 from nbcontainer.lab.inside import Descriptors
 from nbcontainer.lab.process import Process
@@ -19,59 +18,72 @@ from nbcontainer.syscalls import libseccomp
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
 
-#: The largest message of a set-up process.
-MESSAGE = 1 << 17
 #: The spec's names of namespaces that `--network`, `--ipc` and `--uts` share, and those of /proc/PID/ns.
 _FILES = {"network": "net", "ipc": "ipc", "uts": "uts"}
 
 
 class Launch:
-    """Everything for one start, held open until the set-up process has it. Use as a context."""
+    """One start: a set-up process has its request, and makes the container. Use as a context.
+
+    The request goes out as early as can be; `wire` makes the cgroup and the link while set-up mounts.
+    """
 
     def __init__(self, container: Container) -> None:
         self.container = container
         self._theirs: list[int] = []
+        #: What this process did meanwhile, as `trace.Recorder` notes it.
+        self.trace = Recorder()
         owner, options = container.owner, container.options
         try:
-            # Its cgroup first: what cannot be limited as asked must not start.
-            container.cgroup = owner.cgroups.create(f"{container.lab.scope}/{container.id}", owner.limits(options))
-            self.pidns = self._pid_namespace()
             joined = self._joined()
             self._allocate_endpoint()
             assert container.stdio is not None
             stdio = [] if options.tty else container.stdio.pipes(options.interactive)
             self._theirs += stdio
-            procs = container.cgroup.join_descriptors()
-            self._theirs += procs
             binds = owner.binds.descriptors(container)
             self._theirs += binds.values()
-            self.sync, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self.sync.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            self._theirs.append(theirs.detach())
+            filter_ = filter_of(container.spec)
+            files = self._etc()
+            self.setup = owner.spares.take(container.spec, self._pid_namespace(), joined)
         except BaseException:
             self.close_theirs()
             raise
-        filter_ = filter_of(container.spec)
-        self.fds = [self._theirs[-1], *stdio, *procs, *joined.values(), *binds.values()]
-        self.fds += [filter_] if filter_ is not None else []
-        self.request = {
-            "spec": {
-                **container.spec,
-                "linux": {key: value for key, value in container.spec["linux"].items() if key != "seccomp"},
-            },
+        request = {
+            "spec": spare.without_filter(container.spec),
             "user": user_of(container),
             "overlays": container.overlays,
             "driver": owner.driver,
-            "endpoint": container.endpoint.to_json() if container.endpoint else None,
-            "files": self._etc(),
+            "files": files,
             "seccomp": filter_ is not None,
             "init": options.init,
             "stdio": len(stdio),
-            "cgroups": len(procs),
-            "hierarchies": container.cgroup.hierarchies,
-            "join": list(joined),
             "binds": list(binds),
         }
+        self.setup.say(request, [*stdio, *binds.values(), *([filter_] if filter_ is not None else [])])
+        self.close_theirs()
+
+    def wire(self) -> None:
+        """Make the cgroup, with its limits, and the link; then let set-up go on to the program.
+
+        Raises `Unavailable` where a limit is refused: what cannot be limited as asked does not start.
+        """
+        container, owner, lab = self.container, self.container.owner, self.container.lab
+        self.trace.resume()
+        group = container.cgroup = owner.cgroups.create(f"{lab.scope}/{container.id}", owner.limits(container.options))
+        self.trace.step("cgroup", "create, limits")
+        self.setup.ready()
+        self.trace.step(*READY)
+        if container.endpoint is not None:
+            assert self.setup.netlink is not None
+            try:
+                owner.networks.wire(container.endpoint, self.setup.network, self.setup.netlink)
+            except OSError as error:
+                raise _failed_at(error.filename, error.errno) from None
+            self.trace.step("link", f"{container.endpoint.veth}, eth0, address, route")
+        procs = group.join_descriptors()
+        self._theirs += procs
+        self.setup.say({"hierarchies": group.hierarchies}, procs)
+        self.close_theirs()
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +92,7 @@ class Launch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close_theirs()
-        self.sync.close()
+        self.setup.close()
 
     def close_theirs(self) -> None:
         """Close this process's copies of what the set-up process was given."""
@@ -143,19 +155,6 @@ class Launch:
             dns=options.dns,
         )
         return container.etc
-
-
-def receive(sync: socket.socket) -> tuple[bytes, list[int], int]:
-    """A message of a set-up process, its descriptors, and its sender's pid as this process counts (unix(7))."""
-    message, ancillary, _, _ = sync.recvmsg(MESSAGE, socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4 * 4))
-    fds: list[int] = []
-    pid = 0
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds += struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
-        elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-            pid = struct.unpack("3i", data)[0]
-    return message, fds, pid
 
 
 def program(pid: int) -> Process:
@@ -226,5 +225,9 @@ def failed(error: dict[str, Any], program: str) -> StartFailed:
         if error.get("filename") not in (program, None) and "/" + program not in str(error["filename"]):
             message = f"{error['filename']}: {reason}"
     elif error["kind"] == "OSError":
-        message = f"setting up the container failed at {error['filename']}: {os.strerror(error['errno'])}"
+        return _failed_at(error["filename"], error["errno"])
     return StartFailed(message, int(error["exit_code"]))
+
+
+def _failed_at(what: str, number: int | None) -> StartFailed:
+    return StartFailed(f"setting up the container failed at {what}: {os.strerror(number or 0)}")

@@ -1,7 +1,13 @@
 """Runs inside the lab: from an OCI config.json to the program running, in the order of its steps.
 
-One process, forked by init into a new pid namespace, makes everything else itself: namespaces, cgroup, root,
-mounts, network, restrictions. It reports over one socket, which closes by itself when the program starts.
+One process, forked by init, makes nearly everything itself: namespaces, root, mounts, restrictions. The notebook's
+process makes its cgroup and its link meanwhile. They speak over one socket, which closes by itself when the program
+starts:
+
+    set-up      "ready", with its network namespace and a netlink socket in it
+    notebook    the request: the spec, and what comes from outside
+    notebook    "go", with its place in the control groups: the link is there
+    set-up      "terminal", "trace"; or "error", with the stage and the exit code
 """
 
 from __future__ import annotations
@@ -10,11 +16,10 @@ import json
 import os
 import socket
 
-from nbcontainer.container import confine, filesystem, rootfs, supervise
-from nbcontainer.container.trace import Recorder
+from nbcontainer.container import confine, filesystem, rootfs, stage, supervise
+from nbcontainer.container.trace import GO, Recorder
 from nbcontainer.lab import host, inside
-from nbcontainer.network import wire
-from nbcontainer.syscalls import mounts, namespaces, process
+from nbcontainer.syscalls import capabilities, mounts, namespaces, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,47 +33,77 @@ KINDS = {
     "mount": namespaces.CLONE_NEWNS,
     "cgroup": namespaces.CLONE_NEWCGROUP,
 }
+#: The largest message, and the most descriptors that go with one.
+MESSAGE = 1 << 17
+DESCRIPTORS = 128
 
 
 class Prepared:
-    """What was done before the request came: namespaces that most containers want, and the way back to the lab's."""
+    """What was done before the request came: namespaces, mounts that stand ready, the bounding set."""
 
-    def __init__(self, trace: Recorder, host_: dict[str, int]) -> None:
-        self.trace = trace
-        self.host = host_
+    def __init__(self, expected: dict[str, Any], joined: dict[str, int]) -> None:
+        self.trace = Recorder()
+        self.lab = _namespace("mnt")
+        wanted = [entry["type"] for entry in expected["linux"]["namespaces"]]
+        for kind in ("ipc", "uts", "network", "mount"):
+            if kind in joined:
+                namespaces.setns(joined[kind], KINDS[kind])
+                self.trace.step("namespace", f"{kind} joined")
+            elif kind in wanted:
+                namespaces.unshare(KINDS[kind])
+                self.trace.step("namespace", kind)
+        if "network" in wanted and "network" not in joined:
+            host.loopback_up()
+            self.trace.step("link", "lo")
+        for fd in joined.values():
+            os.close(fd)
+        self.own = _namespace("mnt")
+        self.stage = stage.Stage(expected)
+        self.trace.step("mount", "/proc, /dev and /sys, ahead")
+        # What no program of the container may ever have; what set-up may do is another set (capabilities(7)).
+        capabilities.drop_bounding(expected["process"]["capabilities"].get("bounding", []))
+        self.trace.step("limit", "bounding capabilities")
+
+    def say(self, sync: socket.socket) -> None:
+        """Tell the notebook's process that the request may come, and let it wire the container up."""
+        network = _namespace("net")
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as netlink:
+            netlink.bind((0, 0))
+            socket.send_fds(sync, [b'{"ready": true}'], [network, netlink.fileno()])
+        os.close(network)
 
 
-def prepare() -> Prepared:
-    """What any container needs, done ahead of its request by the process that will become it."""
-    trace = Recorder()
-    files = {"ipc": "ipc", "uts": "uts", "network": "net"}
-    host_ = {kind: os.open(f"/proc/thread-self/ns/{file}", os.O_RDONLY | os.O_CLOEXEC) for kind, file in files.items()}
-    for kind in files:
-        namespaces.unshare(KINDS[kind])
-        trace.step("namespace", kind)
-    host.loopback_up()
-    trace.step("link", "lo")
-    return Prepared(trace, host_)
+def _namespace(file: str) -> int:
+    return os.open(f"/proc/thread-self/ns/{file}", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def main(request: dict[str, Any], *, fds: list[int], prepared: Prepared | None = None) -> NoReturn:
-    """Make the container that `request` describes and become its program. Errors go over `fds[0]` as JSON."""
+def main(expected: dict[str, Any], joined: list[str], *, fds: list[int]) -> NoReturn:
+    """Make ready for a spec like `expected`, wait for the request, make the container and become its program.
+
+    `fds` are the socket, then the namespaces that `joined` names.
+    """
     sync = socket.socket(fileno=fds[0])
-    stage = "set-up"
-    prepared = prepared or prepare()
-    trace = prepared.trace
-    trace.resume()
+    stage_ = "set-up"
     try:
-        filter_ = confine.read_filter(fds.pop()) if request["seccomp"] else None
-        stdio, cgroups, joined, binds = _sort(request, fds[1:])
+        prepared = Prepared(expected, dict(zip(joined, fds[1:], strict=True)))
+        json.loads(json.dumps(expected))  # touches the memory that reading the request will take
+        prepared.say(sync)
+        message, given = _receive(sync)
+        trace = prepared.trace
+        trace.resume()
+        request = json.loads(message)
         spec = request["spec"]
-        _into_cgroups(cgroups, trace)
+        filter_ = confine.read_filter(given.pop()) if request["seccomp"] else None
+        rest = iter(given)
+        stdio = [next(rest) for _ in range(request["stdio"])]
+        binds = {index: next(rest) for index in request["binds"]}
         if "oomScoreAdj" in spec["process"]:
             _oom_score(spec["process"]["oomScoreAdj"])
         confine.guard()
-        _into_namespaces(spec, request, joined, prepared)
-        master = _root(spec, request, binds, trace)
-        stage = "command"
+        _name(spec, joined)
+        trace.step("exec", "read the request")
+        master = _root(spec, request, binds, prepared, sync)
+        stage_ = "command"
         program = _prepare(spec, stdio, master, sync, trace)
         user = confine.resolve_user(request["user"])
         environment(spec["process"], user.home)
@@ -80,32 +115,25 @@ def main(request: dict[str, Any], *, fds: list[int], prepared: Prepared | None =
         sync.send(json.dumps({"trace": trace.notes}).encode())
         confine.execute(spec["process"], program)
     except BaseException as error:
-        said = {**inside.describe(error), "stage": stage, "exit_code": _exit_code(stage, error)}
+        said = {**inside.describe(error), "stage": stage_, "exit_code": _exit_code(stage_, error)}
         sync.send(json.dumps({"error": said}).encode())
         os._exit(said["exit_code"])
 
 
-def _exit_code(stage: str, error: BaseException) -> int:
-    return confine.exit_code_for(error) if stage == "command" else 125
+def _receive(sync: socket.socket) -> tuple[bytes, list[int]]:
+    """A message; one that is too long for a message comes as a file. Nobody there: nothing more to do."""
+    message, fds, _, _ = socket.recv_fds(sync, MESSAGE, DESCRIPTORS)
+    if not message:
+        os._exit(1)
+    if message == b"file":
+        with os.fdopen(fds.pop(0), "rb") as file:
+            file.seek(0)
+            message = file.read()
+    return message, list(fds)
 
 
-def _sort(request: dict[str, Any], fds: list[int]) -> tuple[list[int], list[int], dict[str, int], dict[int, int]]:
-    """Which descriptor is which: stdio, cgroup.procs files, namespaces to join, mounts of root's bind sources."""
-    rest = iter(fds)
-    stdio = [next(rest) for _ in range(request["stdio"])]
-    cgroups = [next(rest) for _ in range(request["cgroups"])]
-    joined = {kind: next(rest) for kind in request["join"]}
-    binds = {index: next(rest) for index in request["binds"]}
-    return stdio, cgroups, joined, binds
-
-
-def _into_cgroups(cgroups: list[int], trace: Recorder) -> None:
-    for fd in cgroups:
-        # The permission to move a process is the opener's, and 0 means the writer (cgroups(7)).
-        os.write(fd, b"0")
-        os.close(fd)
-    if cgroups:
-        trace.step("cgroup", f"join {len(cgroups)}")
+def _exit_code(stage_: str, error: BaseException) -> int:
+    return confine.exit_code_for(error) if stage_ == "command" else 125
 
 
 def _oom_score(value: int) -> None:
@@ -114,63 +142,59 @@ def _oom_score(value: int) -> None:
         file.write(str(value))
 
 
-def _into_namespaces(spec: dict[str, Any], request: dict[str, Any], joined: dict[str, int], prepared: Prepared) -> None:
-    trace = prepared.trace
-    wanted = {entry["type"] for entry in spec["linux"]["namespaces"]}
-    for kind, host_fd in prepared.host.items():
-        if kind in joined or kind not in wanted:
-            namespaces.setns(joined.get(kind, host_fd), KINDS[kind])
-            trace.step("namespace", f"{kind} {'joined' if kind in joined else 'of the lab'}")
-    for kind in ("mount", "cgroup"):
-        namespaces.unshare(KINDS[kind])
-        trace.step("namespace", kind)
-    if request["endpoint"] is not None:
-        _link(request["endpoint"], prepared.host["network"])
-        trace.step("link", f"{request['endpoint']['veth']} on {request['endpoint']['bridge']}")
-    for fd in (*prepared.host.values(), *joined.values()):
-        os.close(fd)
-    if "uts" in wanted and "uts" not in joined:
+def _name(spec: dict[str, Any], joined: list[str]) -> None:
+    """The hostname, in a namespace that is the container's own."""
+    if "uts" not in joined and any(entry["type"] == "uts" for entry in spec["linux"]["namespaces"]):
         if spec.get("hostname"):
             namespaces.sethostname(spec["hostname"])
         if spec.get("domainname"):
             namespaces.setdomainname(spec["domainname"])
 
 
-def _link(endpoint: dict[str, Any], lab_netns: int) -> None:
-    """Wire the container up, over a socket that is opened in the lab's network namespace."""
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    namespaces.setns(lab_netns, namespaces.CLONE_NEWNET)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
-        namespaces.setns(own, namespaces.CLONE_NEWNET)
-        wire.connect(endpoint, sock, own)
-    os.close(own)
-
-
-def _root(spec: dict[str, Any], request: dict[str, Any], binds: dict[int, int], trace: Recorder) -> int | None:
+def _root(
+    spec: dict[str, Any], request: dict[str, Any], binds: dict[int, int], prepared: Prepared, sync: socket.socket
+) -> int | None:
     """Mount and enter the container's root; the pty's slave-side path is opened later, from inside."""
-    root = host.ROOTFS
+    root, trace = host.ROOTFS, prepared.trace
+    plan = filesystem.Plan(spec, prepared.stage, binds)
+    plan.gather(prepared.lab, prepared.own)
+    trace.step("mount", "sources")
     if request["driver"] == "overlay":
         rootfs.mount(root, request["overlays"])
         trace.step("mount", f"overlay, {sum(len(o['lowers']) for o in request['overlays'])} lower")
     else:
         mounts.mount(request["overlays"][0]["upper"], root, None, mounts.MS_BIND)
         trace.step("mount", "copied root")
-    plan = filesystem.Plan(spec, request["files"], binds, request["hierarchies"])
-    plan.gather()
-    trace.step("mount", "sources")
     os.chdir(root)
     # pivot_root(2): with "." twice the old root lies over the new one. Every path from here on is resolved in the
     # container, so no symbolic link of an image can lead out of it.
     mounts.pivot_root(".", ".")
     trace.step("mount", "pivot_root")
-    plan.mount(trace)
+    plan.mount(request["files"], trace)
     _sysctls(spec)
     mounts.umount(".", mounts.MNT_DETACH)
     os.chdir("/")
     trace.step("mount", "leave the old root")
+    _into_cgroups(sync, plan, trace)
     plan.protect()
     trace.step("mount", "masked and read-only paths")
     return os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC) if spec["process"].get("terminal") else None
+
+
+def _into_cgroups(sync: socket.socket, plan: filesystem.Plan, trace: Recorder) -> None:
+    """Wait for "go", and join. The namespace comes after: where one is when it is made is its root."""
+    message, procs = _receive(sync)
+    trace.step(*GO)
+    for fd in procs:
+        # The permission to move a process is the opener's, and 0 means the writer (cgroups(7)).
+        os.write(fd, b"0")
+        os.close(fd)
+    if procs:
+        trace.step("cgroup", f"join {len(procs)}")
+    namespaces.unshare(namespaces.CLONE_NEWCGROUP)
+    trace.step("namespace", "cgroup")
+    plan.control_groups(json.loads(message)["hierarchies"])
+    trace.step("mount", "/sys/fs/cgroup")
 
 
 def _sysctls(spec: dict[str, Any]) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from nbcontainer.container.trace import GO
+
+#: A step as `trace.Recorder` notes it: kind, what, nanoseconds.
+Note = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -14,6 +20,9 @@ class Step:
     microseconds: float
 
 
-def steps(notes: list[tuple[str, str, int]]) -> tuple[Step, ...]:
-    """What a `trace.Recorder` noted, as steps."""
-    return tuple(Step(kind, what, nanoseconds / 1000) for kind, what, nanoseconds in notes)
+def steps(inside: Iterable[Note], meanwhile: Iterable[Note]) -> tuple[Step, ...]:
+    """What the set-up process noted, and in the place where it waited for it what the notebook's process did."""
+    found: list[Note] = []
+    for note in inside:
+        found += meanwhile if (note[0], note[1]) == GO else [note]
+    return tuple(Step(kind, what, nanoseconds / 1000) for kind, what, nanoseconds in found)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import time
 
+#: The step of waiting for what the notebook's process makes meanwhile: `timeline.steps` puts that in its place.
+GO = ("exec", "wait for the cgroup and the link")
+#: The notebook's process waiting for a set-up process that was not ready yet.
+READY = ("exec", "wait for set-up")
+
 
 class Recorder:
     """Notes the time after each step: one clock reading, so it is always on."""

@@ -44,9 +44,6 @@ class Handle:
 
     #: Modules that init loads before it forks, so that no child has to.
     preload: tuple[str, ...] = ()
-    #: A function that the spare, the next process in a new pid namespace, calls before it has its request; what it
-    #: returns is given to the target as `prepared`.
-    ahead: str | None = None
 
     def __init__(self, name: str | None = None, *, seed: str = SEED, home: Home | None = None) -> None:
         if name is not None and not directory.NAME.fullmatch(name):
@@ -142,7 +139,6 @@ class Handle:
             "path": [moved.get(entry, entry) for entry in interpreter.path],
             "moved": moved,
             "preload": ["nbcontainer.lab.inside", *self.preload],
-            "ahead": self.ahead,
         }
         try:
             socket.send_fds(control, [json.dumps(config).encode()], attach)
@@ -257,17 +253,19 @@ class Handle:
         *args: Any,
         fds: Sequence[int] = (),
         pidns: PidNamespace | int = "lab",
+        number: int = 0,
     ) -> Process:
         """Run `target(*args, fds=[…])` in a new process of the lab, forked from init.
 
         `target` is a module-level function; `args` are JSON values. `pidns` is `"lab"`, `"new"`, or a pidfd whose
-        pid namespace to join. The process has its
-        own session and none of init's descriptors. Raises `LabGone` or `OSError`.
+        pid namespace to join; with `"new"`, `number` is the pid it has in the lab, or the next one that is free. The
+        process has its own session and none of init's descriptors. Raises `LabGone` or `OSError`.
         """
         passed = [pidns] if isinstance(pidns, int) else []
         request = {
             "target": f"{target.__module__}:{target.__qualname__}",
             "pidns": "join" if isinstance(pidns, int) else pidns,
+            "number": number,
             "large": False,
         }
         return self._request(request, json.dumps(args).encode(), [*passed, *fds])
@@ -286,7 +284,7 @@ class Handle:
             large = -1
             try:
                 if len(args) > INLINE:
-                    large = _memfd(args)
+                    large = memfd(args)
                     request["large"], args, fds = True, b"", [large, *fds]
                 encoded = json.dumps(request).encode() + b"\n" + args
                 socket.send_fds(self._control, [encoded], fds)
@@ -362,7 +360,8 @@ def _receive(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     return json.loads(data), list(fds)
 
 
-def _memfd(data: bytes) -> int:
+def memfd(data: bytes) -> int:
+    """`data` as a file in memory (memfd_create(2)): its descriptor."""
     fd = os.memfd_create("request", os.MFD_CLOEXEC)
     view = memoryview(data)
     while view:

@@ -15,6 +15,8 @@ from nbcontainer.syscalls.mounts import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_REC, 
 ROOTFS = "/run/nbcontainer/rootfs"
 #: As `ROOTFS`, for the files of its /etc.
 FILES = "/run/nbcontainer/files"
+#: As `ROOTFS`, for what is mounted before a container is known.
+STAGE = "/run/nbcontainer/stage"
 #: Where directories that the lab's ids cannot reach by their path are attached, one by number.
 ATTACHED = "/run/nbcontainer/attached"
 
@@ -39,7 +41,7 @@ def furnish(hostname: str, attach: list[int]) -> None:
     mounts.mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     if os.path.isdir("/dev/shm"):  # the smallest machines have none
         mounts.mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")
-    for directory in ("/run/netns", "/run/lock", ROOTFS, FILES, ATTACHED):
+    for directory in ("/run/netns", "/run/lock", ROOTFS, FILES, STAGE, ATTACHED):
         os.makedirs(directory, exist_ok=True)
     for number, fd in enumerate(attach):
         os.mkdir(f"{ATTACHED}/{number}")

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 #: The largest request or report: one SOCK_SEQPACKET message.
 MESSAGE = 1 << 17
 DESCRIPTORS = 64
-#: The pid of the lab's first container. Whatever else the lab runs counts from `LAST_PID` on.
-FIRST_PID = 2
+#: Where pids that nobody asked for count from: those below are containers', by their number.
 LAST_PID = 10_000
 
 
@@ -86,7 +85,7 @@ def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
     except BaseException as error:
         control.send(json.dumps({"failed": inside.describe(error)}).encode())
         os._exit(1)
-    Init(control, socket.socket(fileno=events_fd), owner_fd, config["ahead"]).serve()
+    Init(control, socket.socket(fileno=events_fd), owner_fd).serve()
 
 
 def move_path(path: list[str], moved: dict[str, str]) -> None:
@@ -101,21 +100,15 @@ def move_path(path: list[str], moved: dict[str, str]) -> None:
 
 
 class Init:
-    """The serving loop. `control` carries requests and replies, `events` the exits, `owner` is a pidfd.
+    """The serving loop. `control` carries requests and replies, `events` the exits, `owner` is a pidfd."""
 
-    `ahead` names a function for the spare: the next process in a new pid namespace, forked before it is asked for.
-    """
-
-    def __init__(self, control: socket.socket, events: socket.socket, owner: int, ahead: str | None) -> None:
+    def __init__(self, control: socket.socket, events: socket.socket, owner: int) -> None:
         self.control = control
         self.events = events
         self.owner = owner
         self.keys: dict[int, int] = {}
         self.backlog: list[bytes] = []
         self.pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        self.ahead = ahead
-        self.next_pid = FIRST_PID
-        self.spare: tuple[int, socket.socket] | None = None
         self.wake_read, self.wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def serve(self) -> NoReturn:
@@ -163,8 +156,6 @@ class Init:
         socket.send_fds(self.control, [json.dumps(reply).encode()], pidfds)
         for fd in (*fds, *pidfds):
             os.close(fd)
-        if request["pidns"] == "new":
-            self.make_spare()
 
     def spawn(self, request: dict[str, Any], args: bytes, fds: list[int]) -> int:
         """Fork the process a request asks for; its pid here."""
@@ -172,58 +163,21 @@ class Init:
         if module.startswith("nbcontainer."):
             importlib.import_module(module)
         rest = list(fds)
-        if request["pidns"] == "new" and self.spare is not None:
-            pid, sock = self.spare
-            self.spare = None
-            try:
-                with sock:
-                    socket.send_fds(sock, [request["target"].encode(), b"\n", args], rest)
-                return pid
-            except OSError:
-                pass  # it has been killed while it waited, or the message is too long for it
         if request["pidns"] == "join":
             pid = self.fork_joined(rest.pop(0))
         else:
-            pid = self.fork_numbered() if request["pidns"] == "new" else namespaces.fork()
+            pid = self.fork_numbered(request["number"]) if request["pidns"] == "new" else namespaces.fork()
         if pid == 0:
             self.child(request, args, rest)
         return pid
 
-    def fork_numbered(self) -> int:
-        """Fork into a new pid namespace with the next number: so the nth container has the same pid every time."""
+    def fork_numbered(self, number: int) -> int:
+        """Fork into a new pid namespace, with `number` as the pid here or the next one that is free."""
         while True:
-            number = self.next_pid
-            self.next_pid += 1
             try:
                 return namespaces.fork_as(number)
             except FileExistsError:
-                continue
-
-    def make_spare(self) -> None:
-        """Fork the next container's process now: what it can do before it knows its request is then done."""
-        if self.ahead is None:
-            return
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = self.fork_numbered()
-        if pid == 0:
-            ours.close()
-            self.wait_as_spare(theirs)
-        theirs.close()
-        self.spare = (pid, ours)
-
-    def wait_as_spare(self, sock: socket.socket) -> NoReturn:
-        """In the spare: prepare, wait for the request, serve it."""
-        assert self.ahead is not None
-        try:
-            self.leave_init()
-            prepared = inside.resolve(self.ahead)()
-            message, fds, _, _ = socket.recv_fds(sock, MESSAGE, DESCRIPTORS)
-            sock.close()
-            if message:
-                target, _, args = message.partition(b"\n")
-                inside.resolve(target.decode())(*json.loads(args), fds=list(fds), prepared=prepared)
-        finally:
-            os._exit(1)
+                number += 1
 
     def leave_init(self) -> None:
         """In a forked process: forget what is init's."""
@@ -239,8 +193,6 @@ class Init:
             self.wake_write,
         ):
             os.close(fd)
-        if self.spare is not None:
-            self.spare[1].close()
 
     def fork_joined(self, target: int) -> int:
         """Fork into the pid namespace of the process behind the pidfd `target`.

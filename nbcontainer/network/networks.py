@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import socket
 import threading
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -11,6 +12,7 @@ from typing import Any
 
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from nbcontainer.lab.handle import Handle
+from nbcontainer.network import wire
 from nbcontainer.network.endpoint import Endpoint, host_mac_of, mac_of, veth_name
 from nbcontainer.network.wire import Rtnetlink
 
@@ -42,6 +44,7 @@ class Networks:
         self.lab = lab
         self._lock = threading.Lock()
         self._bridge_index: int | None = None
+        self._netlink: socket.socket | None = None
         subnet = IPv4Network("172.17.0.0/16")
         self._networks = {
             "bridge": Network("bridge", self._id("bridge"), "bridge", subnet, IPv4Address("172.17.0.1")),
@@ -111,6 +114,16 @@ class Networks:
             )
             self._used[address] = (container_id, name, endpoint)
             return endpoint
+
+    def wire(self, endpoint: Endpoint, netns_fd: int, netlink: socket.socket) -> None:
+        """Make the endpoint's links: on the bridge, and over `netlink` in the network namespace `netns_fd`.
+
+        Raises `OSError` as `wire.connect` does.
+        """
+        with self._lock:
+            if self._netlink is None:
+                self._netlink = self.lab.netlink()
+            wire.connect(endpoint.to_json(), self._netlink, netns_fd, netlink)
 
     def _wanted(self, network: Network, ip: str) -> IPv4Address:
         assert network.subnet is not None

@@ -188,11 +188,13 @@ def _default_route(gateway: str, index: int) -> tuple[int, int, bytes, str]:
     return RTM_NEWROUTE, _CREATE, body, f"default route via {gateway}"
 
 
-def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int) -> None:
-    """Wire up a container from within its new network namespace, `netns_fd`.
+def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int, netlink: socket.socket) -> None:
+    """Wire up a container with its new network namespace, `netns_fd`.
 
     Over `host_netlink`, a socket of the lab's own namespace: a veth pair, one end up on the bridge, the other born
-    here as eth0. Then lo and eth0 up, the address, the default route. `endpoint` is `Endpoint.to_json()`.
+    there as eth0. Then, over `netlink`, a socket of the new namespace: eth0 up, the address, the default route.
+    `endpoint` is `Endpoint.to_json()`.
+
     Links made by hand are left alone: where one has our index another index will do. Raises `OSError` where one has
     our name, or the bridge is gone.
     """
@@ -215,15 +217,13 @@ def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int
     except OSError as error:
         index = _make_room(host, endpoint, error)
         host.request(*pair(index))
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
-        Rtnetlink(sock).batch(
-            [
-                (RTM_NEWLINK, 0, _link(1, IFF_UP), "lo up"),
-                _address(ETH0, endpoint["ip"], endpoint["prefixlen"], endpoint["broadcast"]),
-                (RTM_NEWLINK, 0, _link(ETH0, IFF_UP), "eth0 up"),
-                _default_route(endpoint["gateway"], ETH0),
-            ]
-        )
+    Rtnetlink(netlink).batch(
+        [
+            _address(ETH0, endpoint["ip"], endpoint["prefixlen"], endpoint["broadcast"]),
+            (RTM_NEWLINK, 0, _link(ETH0, IFF_UP), "eth0 up"),
+            _default_route(endpoint["gateway"], ETH0),
+        ]
+    )
 
 
 def _make_room(host: Rtnetlink, endpoint: dict[str, Any], error: OSError) -> int:

@@ -1,0 +1,167 @@
+"""Set-up processes: one waits ahead for the next container, its namespaces made and its mounts ready.
+
+Which one a container gets depends on nothing but what containers came before it, so its pid repeats.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from nbcontainer.container import setup
+from nbcontainer.errors import LabError, LabGone, NbcontainerError
+from nbcontainer.lab.handle import Handle, PidNamespace, memfd
+from nbcontainer.lab.process import Process
+
+#: The pid of the lab's first container; init's other children count from `init.LAST_PID` on.
+FIRST_PID = 2
+#: Seconds after a container's start until the next spare is made: by then a short one has ended.
+PAUSE = 0.005
+
+
+class SetUp:
+    """A set-up process as the notebook's process holds it: what is said to it and by it (`container.setup`)."""
+
+    def __init__(self, process: Process, sync: socket.socket) -> None:
+        self.process = process
+        self.sync = sync
+        self.network = -1
+        self.netlink: socket.socket | None = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def ready(self) -> None:
+        """Wait until it has its network namespace and a netlink socket there. Raises what stopped it."""
+        message, fds, _ = self.receive()
+        if not message:
+            raise LabGone("the lab ended while the container was starting; the next command starts a new one")
+        said = json.loads(message)
+        if "error" in said:
+            raise LabError(f"a container could not be prepared: {said['error']['message']}")
+        self.network = fds[0]
+        self.netlink = socket.socket(fileno=fds[1])
+
+    def say(self, message: dict[str, Any], fds: Sequence[int]) -> None:
+        """Send it `message`; a long one goes as a file. Nothing happens when it has ended: `receive` tells."""
+        encoded = json.dumps(message).encode()
+        large = memfd(encoded) if len(encoded) >= setup.MESSAGE - 4096 else -1
+        try:
+            if large >= 0:
+                socket.send_fds(self.sync, [b"file"], [large, *fds])
+            else:
+                socket.send_fds(self.sync, [encoded], fds)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            if large >= 0:
+                os.close(large)
+
+    def receive(self) -> tuple[bytes, list[int], int]:
+        """Its next message, the descriptors with it, and its sender's pid as this process counts (unix(7))."""
+        message, ancillary, _, _ = self.sync.recvmsg(setup.MESSAGE, socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4 * 4))
+        fds: list[int] = []
+        pid = 0
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds += struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
+            elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+                pid = struct.unpack("3i", data)[0]
+        return message, fds, pid
+
+    def close(self) -> None:
+        """Let go of it: one that still waits for its request ends."""
+        self.sync.close()
+        if self.netlink is not None:
+            self.netlink.close()
+            self.netlink = None
+        if self.network >= 0:
+            os.close(self.network)
+            self.network = -1
+
+
+class Spares:
+    """The set-up processes of `lab`. At most one waits: for a container like the last one."""
+
+    def __init__(self, lab: Handle) -> None:
+        self.lab = lab
+        self._lock = threading.Lock()
+        self._last_number = FIRST_PID - 1
+        self._expected: dict[str, Any] | None = None
+        self._waiting: SetUp | None = None
+        #: The waiting one's pid: given away when a container starts, so before the spare itself is made.
+        self._reserved: int | None = None
+
+    def take(self, spec: dict[str, Any], pidns: PidNamespace | int, joined: dict[str, int]) -> SetUp:
+        """One for `spec`, which says that it is ready or will soon. `joined` are namespaces that others lend."""
+        with self._lock:
+            if pidns != "new" or joined:
+                return self._make(spec, pidns, joined, self._next() if pidns == "new" else 0)
+            alike = self._expected is not None and _kind(self._expected) == _kind(spec)
+            waiting, self._waiting = self._waiting, None
+            reserved, self._reserved = self._reserved, None
+            self._expected = spec
+            if waiting is not None:
+                if alike and not waiting.process.done:
+                    return waiting
+                waiting.close()
+            return self._make(spec, pidns, joined, reserved if alike and reserved else self._next())
+
+    def replenish(self) -> None:
+        """A container has started: soon, make the next spare."""
+        with self._lock:
+            if self._expected is None or self._reserved is not None:
+                return
+            self._reserved = self._next()
+        self.lab.loop.soon(self.lab.loop.asyncio.call_later, PAUSE, self._replenish)
+
+    def _replenish(self) -> None:
+        with self._lock:
+            if self._waiting is None and self._expected is not None and self._reserved is not None:
+                try:
+                    self._waiting = self._make(self._expected, "new", {}, self._reserved)
+                except (NbcontainerError, OSError):
+                    pass  # the next container says what is wrong
+
+    def _next(self) -> int:
+        self._last_number += 1
+        return self._last_number
+
+    def _make(self, expected: dict[str, Any], pidns: PidNamespace | int, joined: dict[str, int], number: int) -> SetUp:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            process = self.lab.spawn(
+                setup.main,
+                without_filter(expected),
+                list(joined),
+                fds=[theirs.fileno(), *joined.values()],
+                pidns=pidns,
+                number=number,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        # A process of the lab's that was there before us may have had the number.
+        self._last_number = max(self._last_number, process.pid if pidns == "new" else 0)
+        return SetUp(process, ours)
+
+
+def without_filter(spec: dict[str, Any]) -> dict[str, Any]:
+    """The spec without its seccomp section, which is long, and goes to a set-up process compiled."""
+    return {**spec, "linux": {key: value for key, value in spec["linux"].items() if key != "seccomp"}}
+
+
+def _kind(spec: dict[str, Any]) -> object:
+    """What a spare and a container must agree on: what was made, or given up, for good."""
+    return (
+        sorted(entry["type"] for entry in spec["linux"]["namespaces"]),
+        sorted(spec["process"]["capabilities"].get("bounding", [])),
+    )
