@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from nbcontainer.container import changes, spec
+from nbcontainer.container import changes, rootfs, spec
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound
 
 if TYPE_CHECKING:
@@ -22,6 +22,14 @@ def _request(container: Container) -> dict[str, Any]:
 
 def _pidfds(container: Container) -> list[int]:
     return [container.entry.pidfd] if container.entry is not None else []
+
+
+def written(container: Container) -> list[dict[str, Any]]:
+    """Where what it wrote lies, for `Images.commit_layer`: its overlays, and what each of them lies on."""
+    return [
+        {"prefix": one["prefix"], "lowers": [rootfs.init_layer(one["prefix"]), *one["lowers"]], "upper": one["upper"]}
+        for one in container.overlays
+    ]
 
 
 def diff(container: Container) -> list[tuple[str, str]]:

@@ -31,9 +31,14 @@ def make_init_layer() -> None:
         os.close(os.open(f"{INIT_LAYER}/{file}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
+def init_layer(prefix: str) -> str:
+    """The init layer's part of the overlay at `prefix`; it need not have one."""
+    return os.path.normpath(INIT_LAYER + prefix)
+
+
 def lowers_of(overlay: dict[str, Any]) -> list[str]:
     """The lower directories of one overlay, topmost first, the init layer's part among them."""
-    init = os.path.normpath(INIT_LAYER + overlay["prefix"])
+    init = init_layer(overlay["prefix"])
     return [init, *overlay["lowers"]] if os.path.isdir(init) else list(overlay["lowers"])
 
 
@@ -58,10 +63,11 @@ def copy(overlays: list[dict[str, Any]]) -> None:
     root = overlays[0]["upper"]
     for overlay in overlays:
         for lower in reversed(lowers_of(overlay)):
-            _copy_layer(lower, os.path.normpath(root + overlay["prefix"]))
+            _copy_layer(lower, os.path.normpath(root + overlay["prefix"]), {})
 
 
-def _copy_layer(source: str, target: str) -> None:
+def _copy_layer(source: str, target: str, linked: dict[tuple[int, int], str]) -> None:
+    """Copy one layer over what there is. `linked`: where the files that have several names went, by inode."""
     import shutil
 
     os.makedirs(target, exist_ok=True)
@@ -73,14 +79,21 @@ def _copy_layer(source: str, target: str) -> None:
         elif entry.is_dir(follow_symlinks=False):
             if os.path.lexists(path) and (not _is_directory(path) or opaque(entry.path)):
                 _remove(path)
-            _copy_layer(entry.path, path)
+            _copy_layer(entry.path, path, linked)
+        elif stat.S_ISFIFO(info.st_mode):
+            _remove(path)
+            os.mkfifo(path)
             _copy_metadata(entry.path, path, info)
         else:
             _remove(path)
+            first = linked.setdefault((info.st_dev, info.st_ino), path) if info.st_nlink > 1 else path
             try:
-                shutil.copy2(entry.path, path, follow_symlinks=False)
-                _copy_owner(path, info)
-            except PermissionError:
+                if first != path:
+                    os.link(first, path, follow_symlinks=False)
+                    continue
+                shutil.copyfile(entry.path, path, follow_symlinks=False)
+                _copy_metadata(entry.path, path, info)
+            except (PermissionError, FileNotFoundError):
                 pass  # what the lab may not read, it cannot have
     _copy_metadata(source, target, os.stat(source))
 
@@ -88,15 +101,12 @@ def _copy_layer(source: str, target: str) -> None:
 def _copy_metadata(source: str, target: str, info: os.stat_result) -> None:
     import shutil
 
-    _copy_owner(target, info)
-    shutil.copystat(source, target)
-
-
-def _copy_owner(path: str, info: os.stat_result) -> None:
     try:
-        os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
+        os.chown(target, info.st_uid, info.st_gid, follow_symlinks=False)
     except OSError:
         pass  # an id that this lab does not have
+    # After the owner, whose change takes set-id bits and capabilities away.
+    shutil.copystat(source, target, follow_symlinks=False)
 
 
 def _is_directory(path: str) -> bool:

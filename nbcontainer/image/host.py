@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from typing import Any
 
 from nbcontainer.image import skeleton
@@ -17,6 +18,8 @@ from nbcontainer.lab.handle import Handle
 
 NAME = "host"
 TAG = f"{NAME}:latest"
+#: In the config of an image whose lowest layer is this machine's root: the name of that.
+BASE = "io.nbcontainer.base"
 
 
 def document() -> dict[str, Any]:
@@ -48,3 +51,30 @@ def overlays(lab: Handle) -> tuple[Overlay, ...]:
         uid, gid = lab.idmap.uid_outside(0), lab.idmap.gid_outside(0)
         os.chown(place, -1 if uid is None else uid, -1 if gid is None else gid)
     return tuple(Overlay(prefix, tuple(lowers)) for prefix, lowers in lab.call(skeleton.prepare, str(place)))
+
+
+def is_base_of(config: dict[str, Any]) -> bool:
+    """Whether the layers of an image with this config lie on this machine's root."""
+    return config.get(BASE) == NAME
+
+
+def below(lab: Handle, layers: Overlay) -> tuple[Overlay, ...]:
+    """What to mount for a container of an image whose layers lie on `host`: each overlay with its part of them."""
+    return tuple(Overlay(one.prefix, (*_parts(layers.lowers, one.prefix), *one.lowers)) for one in overlays(lab))
+
+
+def _parts(layers: tuple[str, ...], prefix: str) -> list[str]:
+    """The directories that are `prefix` in the layers. One behind a link is none: it could lead anywhere."""
+    found = []
+    for layer in layers:
+        path = layer
+        for part in prefix.split("/")[1:] if prefix != "/" else ():
+            path = f"{path}/{part}"
+            try:
+                if not stat.S_ISDIR(os.lstat(path).st_mode):
+                    break
+            except OSError:
+                break
+        else:
+            found.append(path)
+    return found

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from nbcontainer.errors import Conflict, ImageError, InvalidArgument, InvalidReference, NotFound
-from nbcontainer.image import bootstrap, host
+from nbcontainer.image import bootstrap, commit, diff, host
 from nbcontainer.image.archive import Archive, Described
+from nbcontainer.image.config import diff_ids_of
 from nbcontainer.image.image import Image as Image
 from nbcontainer.image.layers import Layers
 from nbcontainer.image.overlay import Overlay
@@ -220,6 +221,58 @@ class Images:
             self._store.add([image], [StoredLayer(diff_id, diff_id, size)], {diff_id: file})
         return self._image(image.id)
 
+    def commit_layer(
+        self,
+        parent: Image | None,
+        overlays: Sequence[dict[str, Any]] | None,
+        step: dict[str, Any],
+        config: dict[str, Any] | None = None,
+        *,
+        driver: str = "overlay",
+        names: Sequence[str] = (),
+        take: bool = False,
+    ) -> Image:
+        """A new image: `parent`, None for scratch, with what was written on top of it as one more layer.
+
+        `overlays` and `driver` say where that is: as `diff.write` has them, which for a container is what
+        `container.files.written` gives; None for a step that writes nothing. Nothing written gives no layer. `step`
+        is the history's new entry, such as `{"created_by": "RUN make"}`; without `created`, the time is now, or the
+        environment's SOURCE_DATE_EPOCH, and no file of the layer is younger than that. `config` takes the place of
+        the parent's (OCI image-spec, config.md, "config"). `names` become the image's.
+
+        With `take`, the container has ended and its files are not needed any more: they become the layer's unpacked
+        directory where they are, which saves unpacking it. Raises `ImageError`, `InvalidReference`, `Conflict`.
+        """
+        references = [commit.name(name) for name in names]
+        _refuse_host(references)
+        epoch = commit.epoch()
+        with self._store.workspace() as workspace:
+            layers: dict[str, StoredLayer] = {}
+            files: dict[str, Path] = {}
+            diff_id = None
+            if overlays is not None:
+                file = workspace / "layer"
+                layer = self._write_layer(overlays, driver, None if epoch is None else epoch * 10**9, file)
+                if layer.diff_id != commit.EMPTY:
+                    diff_id = layer.diff_id
+                    self._layers.hold(diff_id)
+                    known = self._store.layer(diff_id)
+                    if known is None or not self._store.blob(known.blob).exists():
+                        layers[diff_id], files[diff_id] = layer, file
+            document = commit.document(parent, diff_id, step, config, epoch)
+            image = NewImage(document, tuple(diff_ids_of(json.loads(document))), tuple(references))
+            self._store.add([image], layers.values(), files)
+        if take and diff_id and overlays and len(overlays) == 1 and driver == "overlay" and epoch is None:
+            self._layers.take(diff_id, Path(overlays[0]["upper"]))
+        return self._image(image.id)
+
+    def _write_layer(
+        self, overlays: Sequence[dict[str, Any]], driver: str, latest: int | None, file: Path
+    ) -> StoredLayer:
+        with file.open("wb") as target:
+            done = self._lab.call(diff.write, list(overlays), driver, latest, fds=[target.fileno()])
+        return StoredLayer(done["diff_id"], done["diff_id"], done["size"])
+
     # -- use
 
     def overlays(self, image: Image) -> tuple[Overlay, ...]:
@@ -227,7 +280,12 @@ class Images:
         with self._lock:
             found = self._overlays.get(image.id)
             if found is None:
-                found = host.overlays(self._lab) if image is self._host else (self._stack(image),)
+                if image is self._host:
+                    found = host.overlays(self._lab)
+                elif host.is_base_of(image.document):
+                    found = host.below(self._lab, self._stack(image))
+                else:
+                    found = (self._stack(image),)
                 self._overlays[image.id] = found
             return found
 

@@ -63,6 +63,18 @@ class Layers:
         finally:
             os.close(fd)
 
+    def take(self, diff_id: str, upper: Path) -> None:
+        """Make the upper directory of an overlay that nobody has mounted any more the layer's directory.
+
+        Where that cannot be, because it is there already or on another file system, `unpack` will make it.
+        """
+        self.hold(diff_id)
+        self._make_directory()
+        try:
+            os.rename(upper, self.path(diff_id))
+        except OSError:
+            pass
+
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, exist_ok=True)
         if os.geteuid() == 0:

@@ -32,7 +32,7 @@ _FORBIDDEN = ("user.overlay.", "trusted.")
 _REFUSALS = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)
 _LARGEST_ID = (1 << 32) - 2
 #: The most directories below each other: what is deeper cannot be named, or removed, by a path from outside.
-_DEEPEST = 256
+DEEPEST = 256
 
 
 def unpack(diff_id: str, target: str, *, fds: list[int]) -> dict[str, int] | None:
@@ -177,7 +177,7 @@ class Layer:
         except FileNotFoundError:
             os.mkdir(path, 0o755)
             return
-        if _is_whiteout(found):
+        if is_whiteout(found):
             self._directory(path)
         elif not os.path.isdir(path):
             raise ImageError(f'an entry lies below "{path}", which is no directory')
@@ -204,7 +204,7 @@ class Layer:
         if not stat.S_ISDIR(found.st_mode):
             os.unlink(path)
             os.mkdir(path, 0o755)
-            if _is_whiteout(found):
+            if is_whiteout(found):
                 _make_opaque(path)
 
     def _clear(self, path: str) -> None:
@@ -317,12 +317,12 @@ def _inside(name: str) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise ImageError(f'an entry leads out of the layer: "{name}"')
-    if len(parts) > _DEEPEST:
+    if len(parts) > DEEPEST:
         raise ImageError(f"an entry lies below {len(parts) - 1} directories")
     return "/" + "/".join(parts)
 
 
-def _is_whiteout(found: os.stat_result) -> bool:
+def is_whiteout(found: os.stat_result) -> bool:
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
 
 
