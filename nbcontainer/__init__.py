@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from nbcontainer.container.container import Container as Container
     from nbcontainer.image.images import Image as Image
+    from nbcontainer.network.netns import Netns as Netns
     from nbcontainer.runtime import Lab as Lab
 
 __version__ = "0.1.0"
@@ -19,6 +20,7 @@ _HOMES = {
     "Container": "nbcontainer.container.container",
     "Image": "nbcontainer.image.images",
     "Lab": "nbcontainer.runtime",
+    "Netns": "nbcontainer.network.netns",
 }
 
 

@@ -7,12 +7,14 @@ import threading
 from functools import cached_property
 
 from nbcontainer.cgroup.cgroups import Cgroups
+from nbcontainer.container import on_host
 from nbcontainer.container.containers import Containers
 from nbcontainer.container.volumes import Volumes
 from nbcontainer.image.images import Images
 from nbcontainer.lab import directory, files
 from nbcontainer.lab.handle import SEED, Handle
 from nbcontainer.lab.home import Home
+from nbcontainer.network.namespaces import Namespaces
 from nbcontainer.network.networks import Networks
 
 
@@ -55,6 +57,11 @@ class Lab(Handle):
     def networks(self) -> Networks:
         """The networks of this lab."""
         return Networks(self)
+
+    @cached_property
+    def netns(self) -> Namespaces:
+        """The named network namespaces of this lab."""
+        return Namespaces(self, execute=on_host.run)
 
     @cached_property
     def volumes(self) -> Volumes:

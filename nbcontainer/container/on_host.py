@@ -10,6 +10,8 @@ from nbcontainer.container.logs import STDERR, STDOUT
 from nbcontainer.container.stdio import Stdio
 from nbcontainer.lab import shell
 from nbcontainer.lab.handle import Handle
+from nbcontainer.lab.process import Process
+from nbcontainer.network import netns_files
 
 
 def run(
@@ -19,16 +21,18 @@ def run(
     stdin: bytes | None = None,
     stdout: Sink | None = None,
     stderr: Sink | None = None,
+    netns: tuple[str, int] | None = None,
 ) -> ExecResult:
     """Run a program of the machine as root of the lab, with this process's environment and directory.
 
+    `netns` is the name and a descriptor of the network namespace it runs in instead of the host's.
     Its output goes to the sinks as it comes, or is in the result. Ctrl-C sends SIGINT, a second one kills.
     """
     stdio = Stdio(lab.loop, None)
     watcher = stdio.watch_unserved()
     ends = stdio.pipes(interactive=stdin is not None)
     try:
-        process = lab.spawn(shell.main, list(argv), os.getcwd(), dict(os.environ), fds=ends)
+        process = _spawn(lab, list(argv), ends, netns)
     except BaseException:
         stdio.discard()
         raise
@@ -40,3 +44,11 @@ def run(
         stdio.write(stdin)
         stdio.close_input()
     return collect(process, watcher, {STDOUT: stdout, STDERR: stderr}, None)
+
+
+def _spawn(lab: Handle, argv: list[str], ends: list[int], netns: tuple[str, int] | None) -> Process:
+    directory, environment = os.getcwd(), dict(os.environ)
+    if netns is None:
+        return lab.spawn(shell.main, argv, directory, environment, fds=ends)
+    name, fd = netns
+    return lab.spawn(netns_files.execute, argv, directory, environment, name, fds=[*ends, fd])

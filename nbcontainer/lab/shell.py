@@ -7,11 +7,14 @@ import signal
 import sys
 from typing import NoReturn
 
+from nbcontainer.syscalls import process
+
 
 def main(argv: list[str], directory: str, environment: dict[str, str], *, fds: list[int]) -> NoReturn:
     """Become `argv`, with `fds` as its standard input, output and error; 126 or 127 when it cannot be run."""
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
+    process.close_from(3)  # what the program leaves in the background must not hold our ends open
     # Python ignores both; a program expects the defaults, and execve keeps what is ignored (signal(7)).
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
