@@ -192,7 +192,7 @@ def trace(lab: Lab, count: int) -> str:
                 steps[what].append(step.microseconds / 1000)
             inside = sum(step.microseconds for step in container.trace) / 1000
             steps["the request, clone and exec themselves"].append(sides[names[1]][-1] - inside)
-        time.sleep(0.02)
+        time.sleep(0.05)
     end_watch()
 
     def lines(medians: dict[str, list[float]]) -> list[str]:

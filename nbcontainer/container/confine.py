@@ -44,12 +44,17 @@ def resolve_user(name: str) -> users.User:
 
 
 def _read(path: str) -> str:
+    pieces: list[bytes] = []
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(fd, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 20)
+        try:
+            while len(pieces) < 64 and (piece := os.read(fd, 1 << 14)):
+                pieces.append(piece)
+        finally:
+            os.close(fd)
     except OSError:
         return ""
+    return b"".join(pieces).decode(errors="replace")
 
 
 def find_program(name: str, path: str, cwd: str) -> str:

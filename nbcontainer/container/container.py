@@ -13,7 +13,7 @@ from nbcontainer.container import execute, health, launch, look, restart
 from nbcontainer.container.execute import ExecResult, Sink
 from nbcontainer.container.logs import STDERR, STDOUT, Log, Record
 from nbcontainer.container.options import ExecOptions, RunOptions, UpdateOptions, parse_signal
-from nbcontainer.container.state import State, now
+from nbcontainer.container.state import NEVER, State, now
 from nbcontainer.container.stdio import Stdio, Watcher
 from nbcontainer.container.timeline import Step, steps
 from nbcontainer.errors import Conflict, LabGone, NbcontainerError
@@ -126,6 +126,8 @@ class Container:
 
     def _start(self, watch: bool) -> Watcher | None:
         owner = self.owner
+        if self.state.finished_at != NEVER:
+            self.lab.loop.do(int)  # the group of the time before is removed on the loop's thread
         self.stdio = Stdio(self.lab.loop, self.log)
         watcher = self.stdio.watch_unserved() if watch else None
         try:
@@ -190,8 +192,13 @@ class Container:
         self.state.error = str(error)
         self.state.exit_code = getattr(error, "exit_code", 128)
         self.process = self.entry = None
-        launch.release(self)
+        self._remove_group(launch.release(self))
         self._stopped.set()
+
+    @staticmethod
+    def _remove_group(group: Group | None) -> None:
+        if group is not None:
+            group.remove()
 
     def _exited(self, exit_code: int) -> None:
         """The loop's thread: its pid 1 has ended, and with it all its processes."""
@@ -204,13 +211,15 @@ class Container:
         state.pid = 0
         state.finished_at = now()
         self.process = self.entry = None
-        launch.release(self)
+        group = launch.release(self)
         self._save()
         self.owner.event("die", self, exitCode=str(exit_code))
         if state.oom_killed:
             self.owner.event("oom", self)
         restarting = self._restart.ended()
         self._stopped.set()
+        # Whoever waits need not wait for this: what takes long is the kernel's, and `start` sees to its own.
+        self._remove_group(group)
         if self.options.rm and not restarting and not self.attached:
             self.lab.loop.asyncio.run_in_executor(None, self._remove_quietly)
 

@@ -182,24 +182,16 @@ class Containers:
         return None
 
     def _make_directories(self, container: Container, overlays: Sequence[Any]) -> None:
-        directory = container.directory
-        directory.mkdir(mode=0o711)
+        directory = str(container.directory)
+        for path in (directory, f"{directory}/upper", f"{directory}/work"):
+            os.mkdir(path, 0o711)
         layered = []
-        for kind in ("upper", "work"):
-            (directory / kind).mkdir(mode=0o711)
         for number, overlay in enumerate(overlays):
-            paths = {kind: directory / kind / str(number) for kind in ("upper", "work")}
-            for path in paths.values():
-                path.mkdir(mode=0o755)
+            upper, work = f"{directory}/upper/{number}", f"{directory}/work/{number}"
+            for path in (upper, work):
+                os.mkdir(path, 0o755)
                 own(self.lab, path)
-            layered.append(
-                {
-                    "prefix": overlay.prefix,
-                    "lowers": list(overlay.lowers),
-                    "upper": str(paths["upper"]),
-                    "work": str(paths["work"]),
-                }
-            )
+            layered.append({"prefix": overlay.prefix, "lowers": list(overlay.lowers), "upper": upper, "work": work})
         container.overlays = layered
         if self.driver == "copy":
             self.lab.call(rootfs.copy, layered)

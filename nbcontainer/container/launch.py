@@ -16,6 +16,7 @@ from nbcontainer.network import resolve
 from nbcontainer.syscalls import libseccomp
 
 if TYPE_CHECKING:
+    from nbcontainer.cgroup.group import Group
     from nbcontainer.container.container import Container
 
 #: The spec's names of namespaces that `--network`, `--ipc` and `--uts` share, and those of /proc/PID/ns.
@@ -174,14 +175,13 @@ def namespace(pid: int, kind: str) -> Descriptors:
     return Descriptors(None, [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)])
 
 
-def release(container: Container) -> None:
-    """The container does not run (any more): its cgroup and its address are free again."""
+def release(container: Container) -> Group | None:
+    """The container does not run (any more): its address is free again. Its group, if it had one, is to be removed."""
     group, container.cgroup = container.cgroup, None
-    if group is not None:
-        group.remove()
     endpoint, container.endpoint = container.endpoint, None
     if endpoint is not None:
         container.owner.networks.release(endpoint)
+    return group
 
 
 def user_of(container: Container) -> str:

@@ -106,7 +106,7 @@ def _environment(options: RunOptions, image: dict[str, Any], hostname: str) -> l
 
 
 def _mounts(options: RunOptions) -> list[dict[str, Any]]:
-    mounts = copy.deepcopy(list(_MOUNTS))
+    mounts = [{**entry, "options": list(entry["options"])} for entry in _MOUNTS]
     for entry in mounts:
         if entry["destination"] == "/dev/shm":
             entry["options"].append(f"size={options.shm_size}")

@@ -112,7 +112,7 @@ class Volumes:
         return removed
 
 
-def own(lab: Handle, path: Path) -> None:
+def own(lab: Handle, path: Path | str) -> None:
     """Give `path`, made by this process, to the lab's root."""
     if os.geteuid() == 0:
         os.chown(path, lab.idmap.uid_outside(0) or 0, lab.idmap.gid_outside(0) or 0)

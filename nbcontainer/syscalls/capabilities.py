@@ -74,16 +74,17 @@ def last() -> int:
         return int(file.read())
 
 
-def _mask(names: Iterable[str]) -> int:
-    mask = 0
+def mask(names: Iterable[str]) -> int:
+    """The capabilities as bits."""
+    bits = 0
     for name in names:
-        mask |= 1 << NUMBERS[name]
-    return mask
+        bits |= 1 << NUMBERS[name]
+    return bits
 
 
 def drop_bounding(keep: Iterable[str]) -> None:
     """Drop from the bounding set every capability but `keep`."""
-    kept = _mask(keep)
+    kept = mask(keep)
     for number in range(len(NAMES)):
         if kept >> number & 1:
             continue
@@ -101,9 +102,9 @@ def bounding() -> list[str]:
 
 def set(effective: Iterable[str], permitted: Iterable[str], inheritable: Iterable[str]) -> None:
     """capset(2) on the calling thread."""
-    masks = [_mask(names) for names in (effective, permitted, inheritable)]
+    masks = [mask(names) for names in (effective, permitted, inheritable)]
     header = struct.pack("Ii", _LINUX_CAPABILITY_VERSION_3, 0)
-    data = b"".join(struct.pack("3I", *(mask >> shift & 0xFFFFFFFF for mask in masks)) for shift in (0, 32))
+    data = b"".join(struct.pack("3I", *(bits >> shift & 0xFFFFFFFF for bits in masks)) for shift in (0, 32))
     syscall("capset", ctypes.c_char_p(header), ctypes.c_char_p(data))
 
 
