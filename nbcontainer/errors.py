@@ -45,6 +45,15 @@ class ImageError(NbcontainerError):
     """An image, an archive or a layer is not what it says it is."""
 
 
+class DockerfileError(NbcontainerError):
+    """A Dockerfile is wrong, or a step of it has failed. `excerpt` shows its lines, as Docker does."""
+
+    def __init__(self, message: str, excerpt: str = "", exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.excerpt = excerpt
+        self.exit_code = exit_code
+
+
 class StartFailed(NbcontainerError):
     """A container was made but its command could not start (126 not executable, 127 not found, 125 set-up)."""
 
