@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.container import execute, health, launch, look, restart
+from nbcontainer.container import execute, look
 from nbcontainer.container.execute import ExecResult, Sink
+from nbcontainer.container.life import Life
 from nbcontainer.container.logs import STDERR, STDOUT, Log, Record
 from nbcontainer.container.options import ExecOptions, RunOptions, UpdateOptions, parse_signal
-from nbcontainer.container.state import NEVER, State, now
+from nbcontainer.container.state import State
 from nbcontainer.container.stdio import Stdio, Watcher
-from nbcontainer.container.timeline import Step, steps
-from nbcontainer.errors import Conflict, LabGone, NbcontainerError
+from nbcontainer.container.timeline import Step
+from nbcontainer.errors import Conflict
 from nbcontainer.image.images import Image
 from nbcontainer.lab.process import Process
 
@@ -67,12 +67,9 @@ class Container:
         #: The output has been shown where the container ran.
         self.attached = False
         self.lock = threading.RLock()
-        self._stopped = threading.Event()
-        self._stopped.set()
         self._last_output: list[Record] | None = None
         self._execs: dict[str, Process] = {}
-        self._health = health.Monitor(self)
-        self._restart = restart.Policy(self)
+        self.life = Life(self)
 
     # -- what it is
 
@@ -122,116 +119,11 @@ class Container:
             if self.state.status == "removing":
                 raise Conflict(f"container {self.name} is marked for removal and cannot be started")
             self.state.stopped_by_user = False
-            return self._start(watch)
-
-    def _start(self, watch: bool) -> Watcher | None:
-        owner = self.owner
-        if self.state.finished_at != NEVER:
-            self.lab.loop.do(int)  # the group of the time before is removed on the loop's thread
-        self.stdio = Stdio(self.lab.loop, self.log)
-        watcher = self.stdio.watch_unserved() if watch else None
-        try:
-            with launch.Launch(self) as starting:
-                self._stopped.clear()
-                self.process = self.entry = starting.setup.process
-                starting.wire()
-                self._await_start(starting)
-        except BaseException as error:
-            self._start_failed(error)
-            raise
-        self.state.status = "running"
-        self.state.pid = self.process.pid
-        self.state.started_at = now()
-        self.state.error = ""
-        self.state.oom_killed = False
-        self.state.exit_code = 0
-        self.stdio.serve()
-        self._save()
-        owner.event("start", self)
-        self._health.start()
-        self.process.on_exit(self._exited)
-        owner.spares.replenish()
-        return watcher
-
-    def _await_start(self, starting: launch.Launch) -> None:
-        """Read what the set-up process says until its socket closes: then the program runs."""
-        assert self.stdio is not None
-        while True:
-            message, fds, pid = starting.setup.receive()
-            if not message:
-                if self.lab.gone:
-                    raise LabGone("the lab ended while the container was starting; the next command starts a new one")
-                return
-            said = json.loads(message)
-            if "terminal" in said:
-                self.stdio.use_terminal(fds[0])
-            elif "trace" in said:
-                self.trace = steps([tuple(note) for note in said["trace"]], starting.trace.notes)
-                if self.options.init:
-                    self._enter_by(pid)
-            elif "error" in said:
-                raise launch.failed(said["error"], self.spec["process"]["args"][0])
-
-    def _enter_by(self, pid: int) -> None:
-        """With `--init`, pid 1 is a process of ours that nobody may look into: the program is the way in."""
-        try:
-            self.entry = launch.program(pid)
-        except ProcessLookupError:
-            pass  # it has ended already, and the container with it
-
-    def _start_failed(self, error: BaseException) -> None:
-        if self.stdio is not None:
-            self.stdio.discard()
-        if self.process is not None:
-            self.process.kill()
-            try:
-                self.process.wait(5)
-            except TimeoutError:
-                pass
-        self.state.status = "created" if self.state.started_at.startswith("0001") else "exited"
-        self.state.error = str(error)
-        self.state.exit_code = getattr(error, "exit_code", 128)
-        self.process = self.entry = None
-        self._remove_group(launch.release(self))
-        self._stopped.set()
-
-    @staticmethod
-    def _remove_group(group: Group | None) -> None:
-        if group is not None:
-            group.remove()
-
-    def _exited(self, exit_code: int) -> None:
-        """The loop's thread: its pid 1 has ended, and with it all its processes."""
-        self._health.stop()
-        state = self.state
-        if self.cgroup is not None:
-            state.oom_killed = self.cgroup.oom_kills() > 0
-        state.exit_code = exit_code
-        state.status = "exited"
-        state.pid = 0
-        state.finished_at = now()
-        self.process = self.entry = None
-        group = launch.release(self)
-        self._save()
-        self.owner.event("die", self, exitCode=str(exit_code))
-        if state.oom_killed:
-            self.owner.event("oom", self)
-        restarting = self._restart.ended()
-        self._stopped.set()
-        # Whoever waits need not wait for this: what takes long is the kernel's, and `start` sees to its own.
-        self._remove_group(group)
-        if self.options.rm and not restarting and not self.attached:
-            self.lab.loop.asyncio.run_in_executor(None, self._remove_quietly)
-
-    def _remove_quietly(self) -> None:
-        try:
-            self.remove(volumes=True)
-        except NbcontainerError:
-            pass
+            return self.life.start(watch)
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code, once it has ended. Raises `TimeoutError` after `timeout` seconds."""
-        if not self._stopped.wait(timeout):
+        if not self.life.stopped.wait(timeout):
             raise TimeoutError(f"container {self.name} is still running")
         return self.state.exit_code
 
@@ -249,7 +141,7 @@ class Container:
     def stop(self, timeout: float | None = None, signal_: str | None = None) -> None:
         """The stop signal, and after `timeout` seconds (10, or as `--stop-timeout` says) SIGKILL."""
         self.state.stopped_by_user = True
-        self._restart.cancel()
+        self.life.restart.cancel()
         if not self.state.running:
             return
         if self.state.status == "paused":
@@ -304,13 +196,13 @@ class Container:
                     "Stop the container before attempting removal or force remove"
                 )
             self.state.stopped_by_user = True
-            self._restart.cancel()
+            self.life.restart.cancel()
             if self.state.status == "paused":
                 self.unpause()
             if self.process is not None:
                 self.process.kill(signal.SIGKILL)
             self.wait()
-        self._restart.cancel()
+        self.life.restart.cancel()
         with self.lock:
             if self.state.status == "removing":
                 return
