@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from nbcontainer.cgroup.cgroup import Cgroup as Cgroup
     from nbcontainer.container.container import Container as Container
     from nbcontainer.image.images import Image as Image
     from nbcontainer.network.netns import Netns as Netns
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Cgroup": "nbcontainer.runtime",
     "Container": "nbcontainer.container.container",
     "Image": "nbcontainer.image.images",
     "Lab": "nbcontainer.runtime",

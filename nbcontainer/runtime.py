@@ -6,8 +6,11 @@ import sys
 import threading
 from functools import cached_property
 
+from nbcontainer.cgroup.cgroup import Cgroup
 from nbcontainer.cgroup.cgroups import Cgroups
-from nbcontainer.container import on_host
+from nbcontainer.cgroup.sampler import Sampler, Target
+from nbcontainer.cgroup.tree import Tree
+from nbcontainer.container import on_host, usage
 from nbcontainer.container.containers import Containers
 from nbcontainer.container.volumes import Volumes
 from nbcontainer.image.images import Images
@@ -45,6 +48,30 @@ class Lab(Handle):
     def cgroups(self) -> Cgroups:
         """The machine's control groups, as far as this process may use them."""
         return Cgroups.detect()
+
+    @cached_property
+    def cgroup_tree(self) -> Tree:
+        """The control groups of this lab that have names."""
+        return Tree(
+            self,
+            self.cgroups,
+            lambda argv, **streams: on_host.run(self, argv, **streams),
+            lambda: self.sampler,
+            lambda: usage.groups(self.containers),
+        )
+
+    def cgroup(self, name: str, **values: object) -> Cgroup:
+        """The group `name`, such as `demo` or `a/b`, made if it is not there: `lab.cgroup("demo", cpu_max="20%")`."""
+        return Cgroup(name, tree=self.cgroup_tree, **values)
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """Samples the usage of every control group of this lab: `container/NAME` and `cgroup/NAME`."""
+        return Sampler(self.loop, self._targets)
+
+    def _targets(self) -> dict[str, Target]:
+        named = self.cgroup_tree.named()
+        return {**usage.targets(self.containers), **{key: Target(group, group.sources) for key, group in named.items()}}
 
     @cached_property
     def images(self) -> Images:
@@ -92,6 +119,10 @@ class Lab(Handle):
         """End the lab, and remove its cgroups; an ephemeral one's files go too."""
         if self.closed or not self.ours:
             return
+        if "cgroup_tree" in self.__dict__:
+            self.cgroup_tree.close()
+        if "sampler" in self.__dict__:
+            self.sampler.close()
         if "cgroups" in self.__dict__:
             self.cgroups.thaw_tree(self.scope)
         super().close()
@@ -142,6 +173,9 @@ def reset_lab() -> Lab:
             _current.close()
         _current = Lab(name)
         return _current
+
+
+Cgroup.current = staticmethod(lambda: current_lab().cgroup_tree)
 
 
 def lab_running() -> Lab | None:

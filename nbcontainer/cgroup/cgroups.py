@@ -67,7 +67,11 @@ class Cgroups:
 
     def check(self, limits: Limits) -> None:
         """Raises `Unavailable` for a limit that no group here could have."""
-        missing = limits.controllers() - self.controllers
+        self.check_controllers(limits.controllers())
+
+    def check_controllers(self, wanted: frozenset[str]) -> None:
+        """Raises `Unavailable` when one of these is not to be had."""
+        missing = wanted - self.controllers
         if missing:
             if self.mode == "none":
                 raise Unavailable(f"cannot limit {', '.join(sorted(missing))}: {self.why}")
@@ -94,6 +98,11 @@ class Cgroups:
         except OSError as error:
             raise Unavailable(f"cannot make the control group {error.filename}: {error.strerror}") from None
         return group
+
+    def prepare_parent(self, path: str) -> None:
+        """Make the group `path` fit to have groups below it: on v2 it hands its controllers down."""
+        if self.top is not None and os.path.isdir(f"{self.top}/{path}"):
+            v2.hand_down(f"{self.top}/{path}")
 
     def _all_tops(self) -> list[str]:
         return list(dict.fromkeys([*self.tops.values(), *([self.top] if self.top else [])]))

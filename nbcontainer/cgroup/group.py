@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from nbcontainer.cgroup.counters import Source
 from nbcontainer.cgroup.limits import Limits
+from nbcontainer.cgroup.settings import Settings
 from nbcontainer.cgroup.usage import Usage
 from nbcontainer.errors import Unavailable
 
@@ -29,8 +31,29 @@ class Group(Protocol):
     def set(self, limits: Limits) -> None:
         """Change limits; None leaves one as it is. Raises `Unavailable`."""
 
+    def write(self, settings: Settings) -> None:
+        """Set these files, in v2's words. Raises `Unavailable`."""
+
+    def settings(self) -> dict[str, str]:
+        """What it is set to, in v2's words: those that there are here."""
+
+    def places(self) -> dict[str, list[str]]:
+        """The files of this machine that do the work of each v2 file, by path."""
+
+    def notices(self) -> tuple[list[str], str | None]:
+        """Where the kernel tells of events: files to poll, and v1's memory directory for its eventfd, or None."""
+
+    def attach(self, pid: int) -> None:
+        """Move a process, as this process's /proc counts it, into it. Raises `OSError`."""
+
     def usage(self) -> Usage:
         """What it has used."""
+
+    def sources(self) -> list[Source]:
+        """The files that `usage` reads, and the sampler over and over."""
+
+    def memory_limit(self) -> int | None:
+        """Its limit of memory in bytes; None when there is none."""
 
     def pids(self) -> list[int]:
         """Its processes, as this process's /proc counts them."""
@@ -72,9 +95,38 @@ class NoGroup:
         if limits.controllers():
             raise Unavailable(self.why)
 
+    def write(self, settings: Settings) -> None:
+        """Raises `Unavailable` for any setting."""
+        if settings:
+            raise Unavailable(f"cannot set {', '.join(settings)}: {self.why}")
+
+    def settings(self) -> dict[str, str]:
+        """None."""
+        return {}
+
+    def places(self) -> dict[str, list[str]]:
+        """None."""
+        return {}
+
+    def notices(self) -> tuple[list[str], str | None]:
+        """Nowhere."""
+        return [], None
+
+    def attach(self, pid: int) -> None:
+        """Raises `Unavailable`."""
+        raise Unavailable(f"a process cannot be moved: {self.why}")
+
     def usage(self) -> Usage:
         """Nothing is counted."""
         return Usage()
+
+    def sources(self) -> list[Source]:
+        """None."""
+        return []
+
+    def memory_limit(self) -> int | None:
+        """None."""
+        return None
 
     def pids(self) -> list[int]:
         """Not known."""
@@ -96,6 +148,11 @@ class NoGroup:
 
     def remove(self) -> None:
         """There is nothing."""
+
+
+def refused(error: OSError) -> Unavailable:
+    """What to say of a control file that would not take what was written."""
+    return Unavailable(f"the limit was refused: {os.path.basename(str(error.filename))}: {error.strerror}")
 
 
 def read(path: str) -> str:

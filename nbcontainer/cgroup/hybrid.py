@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 
-from nbcontainer.cgroup import v1, v2
+from nbcontainer.cgroup import usage, v1, v2
+from nbcontainer.cgroup.counters import Source
 from nbcontainer.cgroup.group import adopt
 from nbcontainer.cgroup.limits import Limits
+from nbcontainer.cgroup.settings import BY_FILE, Settings
 from nbcontainer.cgroup.usage import Usage
 
 
@@ -50,15 +51,53 @@ class GroupHybrid:
         if self._controllers:
             self._new.set(limits.only(self._controllers))
 
+    def write(self, settings: Settings) -> None:
+        """As `Group`."""
+        mine = {file: text for file, text in settings.items() if self._is_new(file)}
+        self._old.write({file: text for file, text in settings.items() if file not in mine})
+        if mine:
+            self._new.write(mine)
+
+    def _is_new(self, file: str) -> bool:
+        return BY_FILE[file].controller in self._controllers
+
+    def settings(self) -> dict[str, str]:
+        """As `Group`."""
+        new = self._new.settings() if self._controllers else {}
+        found = {**new, **self._old.settings()}
+        return {file: found[file] for file in BY_FILE if file in found}
+
+    def places(self) -> dict[str, list[str]]:
+        """As `Group`."""
+        found = {**(self._new.places() if self._controllers else {}), **self._old.places()}
+        return {file: found[file] for file in BY_FILE if file in found}
+
+    def notices(self) -> tuple[list[str], str | None]:
+        """As `Group`."""
+        files, memory = self._old.notices()
+        return files + (self._new.notices()[0] if self._controllers else []), memory
+
+    def attach(self, pid: int) -> None:
+        """As `Group`."""
+        self._old.attach(pid)
+        if self._controllers:
+            self._new.attach(pid)
+
+    def join_hierarchies(self, *controllers: str) -> None:
+        """As `GroupV1`."""
+        self._old.join_hierarchies(*controllers)
+
+    def sources(self) -> list[Source]:
+        """As `Group`. Each controller is in one of the two; what both say, the processors' time, v1 says last."""
+        return (self._new.sources() if self._controllers else []) + self._old.sources()
+
     def usage(self) -> Usage:
-        """As `Group`: v2's word where v1 is silent."""
-        old = self._old.usage()
-        if not self._controllers:
-            return old
-        new = self._new.usage()
-        found = {f.name: getattr(old, f.name) for f in fields(Usage)}
-        merged = {name: getattr(new, name) if value is None else value for name, value in found.items()}
-        return Usage(**{**merged, "oom_kills": self.oom_kills()})
+        """As `Group`."""
+        return usage.now(self.sources(), self.memory_limit())
+
+    def memory_limit(self) -> int | None:
+        """As `Group`."""
+        return self._old.memory_limit() or (self._new.memory_limit() if self._controllers else None)
 
     def pids(self) -> list[int]:
         """As `Group`."""

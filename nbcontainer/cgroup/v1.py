@@ -1,16 +1,6 @@
 """Control groups v1: one hierarchy a controller (cgroups(7); kernel, admin-guide/cgroup-v1/).
 
-| v2 (our words)            | v1                                             |
-|---------------------------|------------------------------------------------|
-| memory.max                | memory.limit_in_bytes                          |
-| memory.swap.max           | memory.memsw.limit_in_bytes (with memory)      |
-| memory.low                | memory.soft_limit_in_bytes                     |
-| cpu.max                   | cpu.cfs_quota_us, cpu.cfs_period_us            |
-| cpu.weight                | cpu.shares                                     |
-| cpuset.cpus, cpuset.mems  | the same, to be set before anybody joins       |
-| pids.max                  | pids.max                                       |
-| io.weight                 | blkio.bfq.weight or blkio.weight               |
-| cgroup.freeze             | freezer.state                                  |
+`nbcontainer.cgroup.v1_files` says which of their files do the work of which of v2's; freezing is freezer.state.
 """
 
 from __future__ import annotations
@@ -19,9 +9,13 @@ import errno
 import os
 import time
 
-from nbcontainer.cgroup.group import adopt, flat, kill_processes, members, read, remove_directory, write
+from nbcontainer.cgroup import usage
+from nbcontainer.cgroup.counters import Source, blkio, keyed, number
+from nbcontainer.cgroup.group import adopt, flat, kill_processes, members, read, refused, remove_directory, write
 from nbcontainer.cgroup.limits import Limits
+from nbcontainer.cgroup.settings import Settings
 from nbcontainer.cgroup.usage import Usage
+from nbcontainer.cgroup.v1_files import MAPPED, MISSING
 from nbcontainer.errors import Unavailable
 
 #: Hierarchies every group is in: what is counted, and what is limited most often.
@@ -101,9 +95,54 @@ class GroupV1:
         try:
             self._set(limits)
         except OSError as error:
-            raise Unavailable(
-                f"the limit was refused: {os.path.basename(str(error.filename))}: {error.strerror}"
-            ) from None
+            raise refused(error) from None
+
+    def write(self, settings: Settings) -> None:
+        """As `Group`, by what `nbcontainer.cgroup.v1_files` knows."""
+        try:
+            for file, text in settings.items():
+                mapped = MAPPED.get(file)
+                if mapped is None:
+                    raise Unavailable(f"{file} cannot be set: {MISSING[file]}")
+                self._join_late(mapped.hierarchy)
+                mapped.write(self._directory(mapped.hierarchy), text)
+        except OSError as error:
+            raise refused(error) from None
+
+    def settings(self) -> dict[str, str]:
+        """As `Group`: of the hierarchies that it is in."""
+        found = {}
+        for file, mapped in MAPPED.items():
+            if mapped.hierarchy in self._made:
+                try:
+                    found[file] = mapped.read(self._directory(mapped.hierarchy))
+                except FileNotFoundError:
+                    continue  # this kernel has it not
+        return found
+
+    def places(self) -> dict[str, list[str]]:
+        """As `Group`."""
+        return {
+            file: [f"{self._directory(mapped.hierarchy)}/{name}" for name in mapped.files]
+            for file, mapped in MAPPED.items()
+            if mapped.hierarchy in self._made
+        }
+
+    def notices(self) -> tuple[list[str], str | None]:
+        """As `Group`. memory.rst, "OOM Control": v1 tells of it through an eventfd."""
+        files = [f"{self._directory('pids')}/pids.events"] if "pids" in self._made else []
+        return files, self._directory("memory") if "memory" in self._made else None
+
+    def attach(self, pid: int) -> None:
+        """As `Group`."""
+        for controller in self._made:
+            write(f"{self._directory(controller)}/cgroup.procs", str(pid))
+
+    def join_hierarchies(self, *controllers: str) -> None:
+        """Be in these hierarchies too, as far as they are there: to be counted in them."""
+        for controller in controllers:
+            if controller in self.tops:
+                self._join_late(controller)
 
     def _set(self, limits: Limits) -> None:
         if limits.memory is not None or limits.memory_swap is not None or limits.memory_reservation is not None:
@@ -155,23 +194,34 @@ class GroupV1:
         self._make(controller)
         adopt(self._directory(controller), self.pids)
 
+    def sources(self) -> list[Source]:
+        """As `Group`."""
+        wanted = (
+            ("cpuacct", "cpuacct.usage", number("cpu_usec", 1e-3)),
+            (
+                "cpu",
+                "cpu.stat",
+                keyed(
+                    (b"nr_periods", "periods"),
+                    (b"nr_throttled", "throttled_periods"),
+                    (b"throttled_time", "throttled_usec", 1e-3),
+                ),
+            ),
+            ("memory", "memory.usage_in_bytes", number("memory")),
+            ("memory", "memory.stat", keyed((b"total_rss", "memory_anon"), (b"total_cache", "memory_file"))),
+            ("memory", "memory.kmem.usage_in_bytes", number("memory_kernel")),
+            ("memory", "memory.failcnt", number("memory_max_events")),
+            ("memory", "memory.oom_control", keyed((b"oom_kill", "oom_kills"))),
+            ("pids", "pids.current", number("pids")),
+            ("pids", "pids.events", keyed((b"max", "pids_max_events"))),
+            ("blkio", "blkio.throttle.io_service_bytes_recursive", blkio("io_read_bytes", "io_write_bytes")),
+            ("blkio", "blkio.throttle.io_serviced_recursive", blkio("io_reads", "io_writes")),
+        )
+        return [(f"{self._directory(name)}/{file}", parse) for name, file, parse in wanted if name in self.tops]
+
     def usage(self) -> Usage:
         """As `Group`."""
-        cpu = flat(read(f"{self._directory('cpu')}/cpu.stat")) if "cpu" in self.tops else {}
-        memory = flat(read(f"{self._directory('memory')}/memory.stat")) if "memory" in self.tops else {}
-        nanoseconds = self._number("cpuacct", "cpuacct.usage")
-        return Usage(
-            cpu_usec=nanoseconds // 1000 if nanoseconds is not None else None,
-            throttled_periods=cpu.get("nr_throttled"),
-            throttled_usec=cpu["throttled_time"] // 1000 if "throttled_time" in cpu else None,
-            memory=self._number("memory", "memory.usage_in_bytes"),
-            memory_limit=self._limit(),
-            memory_anon=memory.get("total_rss"),
-            memory_file=memory.get("total_cache"),
-            memory_kernel=self._number("memory", "memory.kmem.usage_in_bytes"),
-            pids=self._number("pids", "pids.current"),
-            oom_kills=self.oom_kills(),
-        )
+        return usage.now(self.sources(), self.memory_limit())
 
     def _number(self, controller: str, name: str) -> int | None:
         if controller not in self.tops:
@@ -181,7 +231,8 @@ class GroupV1:
         except FileNotFoundError:  # kernel memory is counted only where it was compiled in
             return None
 
-    def _limit(self) -> int | None:
+    def memory_limit(self) -> int | None:
+        """As `Group`."""
         limit = self._number("memory", "memory.limit_in_bytes")
         return None if limit is None or limit > 1 << 60 else limit
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import time
 
-from nbcontainer.cgroup.group import flat, kill_processes, members, read, remove_directory, write
+from nbcontainer.cgroup import usage
+from nbcontainer.cgroup.counters import Source, io_stat, keyed, number, pressure
+from nbcontainer.cgroup.group import flat, kill_processes, members, read, refused, remove_directory, write
 from nbcontainer.cgroup.limits import Limits
+from nbcontainer.cgroup.settings import BY_FILE, Settings
 from nbcontainer.cgroup.usage import Usage
 from nbcontainer.errors import Unavailable
 
 #: The controllers we hand down to our groups where they are to be had.
 WANTED = ("cpu", "memory", "pids", "cpuset", "io")
+NO_IO_WEIGHT = "this kernel has no block io weights (CONFIG_BFQ_GROUP_IOSCHED, CONFIG_BLK_CGROUP_IOCOST)"
 
 
 class GroupV2:
@@ -51,9 +55,50 @@ class GroupV2:
             for name, value in self._values(limits):
                 write(f"{self.directory}/{name}", value)
         except OSError as error:
+            raise refused(error) from None
+
+    def write(self, settings: Settings) -> None:
+        """As `Group`."""
+        try:
+            for file, text in settings.items():
+                write(f"{self.directory}/{self._file(file)}", text)
+        except FileNotFoundError as error:
             raise Unavailable(
-                f"the limit was refused: {os.path.basename(str(error.filename))}: {error.strerror}"
+                f"{os.path.basename(str(error.filename))} cannot be set: this kernel has it not"
             ) from None
+        except OSError as error:
+            raise refused(error) from None
+
+    def _file(self, file: str) -> str:
+        """BFQ's weight does io.weight's work where the cost controller is not built in."""
+        if file == "io.weight" and not os.path.exists(f"{self.directory}/{file}"):
+            if not os.path.exists(f"{self.directory}/io.bfq.weight"):
+                raise Unavailable(NO_IO_WEIGHT)
+            return "io.bfq.weight"
+        return file
+
+    def settings(self) -> dict[str, str]:
+        """As `Group`."""
+        found = {}
+        for file in BY_FILE:
+            try:
+                text = read(f"{self.directory}/{self._file(file)}").strip()
+            except (FileNotFoundError, Unavailable):
+                continue
+            found[file] = text.splitlines()[0].removeprefix("default ") if file == "io.weight" else text
+        return found
+
+    def places(self) -> dict[str, list[str]]:
+        """As `Group`."""
+        return {file: [f"{self.directory}/{self._file(file)}"] for file in self.settings()}
+
+    def notices(self) -> tuple[list[str], str | None]:
+        """As `Group`."""
+        return [f"{self.directory}/{name}" for name in ("memory.events", "pids.events")], None
+
+    def attach(self, pid: int) -> None:
+        """As `Group`."""
+        write(f"{self.directory}/cgroup.procs", str(pid))
 
     def _values(self, limits: Limits) -> list[tuple[str, str]]:
         values: list[tuple[str, str]] = []
@@ -91,24 +136,50 @@ class GroupV2:
             return "io.bfq.weight", str(weight)
         if os.path.exists(f"{self.directory}/io.weight"):
             return "io.weight", str(io_weight_of(weight))
-        raise Unavailable("this kernel has no block io weights (CONFIG_BFQ_GROUP_IOSCHED, CONFIG_BLK_CGROUP_IOCOST)")
+        raise Unavailable(NO_IO_WEIGHT)
+
+    def sources(self) -> list[Source]:
+        """As `Group`."""
+        wanted = (
+            (
+                "cpu.stat",
+                keyed(
+                    (b"usage_usec", "cpu_usec"),
+                    (b"nr_periods", "periods"),
+                    (b"nr_throttled", "throttled_periods"),
+                    (b"throttled_usec", "throttled_usec"),
+                ),
+            ),
+            ("memory.current", number("memory")),
+            (
+                "memory.stat",
+                keyed((b"anon", "memory_anon"), (b"file", "memory_file"), (b"kernel", "memory_kernel")),
+            ),
+            (
+                "memory.events",
+                keyed(
+                    (b"high", "memory_high_events"),
+                    (b"max", "memory_max_events"),
+                    (b"oom", "oom_events"),
+                    (b"oom_kill", "oom_kills"),
+                ),
+            ),
+            ("pids.current", number("pids")),
+            ("pids.events", keyed((b"max", "pids_max_events"))),
+            ("io.stat", io_stat),
+            ("cpu.pressure", pressure("cpu_pressure_usec")),
+            ("memory.pressure", pressure("memory_pressure_usec")),
+            ("io.pressure", pressure("io_pressure_usec")),
+        )
+        return [(f"{self.directory}/{file}", parse) for file, parse in wanted]
 
     def usage(self) -> Usage:
         """As `Group`."""
-        cpu = flat(read(f"{self.directory}/cpu.stat"))
-        memory = self._stat("memory.stat")
-        return Usage(
-            cpu_usec=cpu.get("usage_usec"),
-            throttled_periods=cpu.get("nr_throttled"),
-            throttled_usec=cpu.get("throttled_usec"),
-            memory=self._number("memory.current"),
-            memory_limit=self._number("memory.max"),
-            memory_anon=memory.get("anon"),
-            memory_file=memory.get("file"),
-            memory_kernel=memory.get("kernel"),
-            pids=self._number("pids.current"),
-            oom_kills=self.oom_kills(),
-        )
+        return usage.now(self.sources(), self.memory_limit())
+
+    def memory_limit(self) -> int | None:
+        """As `Group`."""
+        return self._number("memory.max")
 
     def _stat(self, name: str) -> dict[str, int]:
         try:

@@ -22,17 +22,19 @@ def run(
     stdout: Sink | None = None,
     stderr: Sink | None = None,
     netns: tuple[str, int] | None = None,
+    join: Sequence[int] = (),
 ) -> ExecResult:
     """Run a program of the machine as root of the lab, with this process's environment and directory.
 
     `netns` is the name and a descriptor of the network namespace it runs in instead of the host's.
     Its output goes to the sinks as it comes, or is in the result. Ctrl-C sends SIGINT, a second one kills.
+    `join` are descriptors of control files: it is in those groups before its first instruction.
     """
     stdio = Stdio(lab.loop, None)
     watcher = stdio.watch_unserved()
     ends = stdio.pipes(interactive=stdin is not None)
     try:
-        process = _spawn(lab, list(argv), ends, netns)
+        process = _spawn(lab, list(argv), ends, netns, join)
     except BaseException:
         stdio.discard()
         raise
@@ -46,9 +48,11 @@ def run(
     return collect(process, watcher, {STDOUT: stdout, STDERR: stderr}, None)
 
 
-def _spawn(lab: Handle, argv: list[str], ends: list[int], netns: tuple[str, int] | None) -> Process:
+def _spawn(
+    lab: Handle, argv: list[str], ends: list[int], netns: tuple[str, int] | None, join: Sequence[int]
+) -> Process:
     directory, environment = os.getcwd(), dict(os.environ)
     if netns is None:
-        return lab.spawn(shell.main, argv, directory, environment, fds=ends)
+        return lab.spawn(shell.main, argv, directory, environment, fds=[*ends, *join])
     name, fd = netns
     return lab.spawn(netns_files.execute, argv, directory, environment, name, fds=[*ends, fd])

@@ -11,8 +11,14 @@ from nbcontainer.syscalls import process
 
 
 def main(argv: list[str], directory: str, environment: dict[str, str], *, fds: list[int]) -> NoReturn:
-    """Become `argv`, with `fds` as its standard input, output and error; 126 or 127 when it cannot be run."""
-    for number, fd in enumerate(fds):
+    """Become `argv`; 126 or 127 when it cannot be run.
+
+    `fds` are its standard input, output and error, then the control files of the groups that it joins (cgroups(7):
+    0 is the writer).
+    """
+    for fd in fds[3:]:
+        os.write(fd, b"0")
+    for number, fd in enumerate(fds[:3]):
         os.dup2(fd, number)
     process.close_from(3)  # what the program leaves in the background must not hold our ends open
     # Python ignores both; a program expects the defaults, and execve keeps what is ignored (signal(7)).
