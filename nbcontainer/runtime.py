@@ -57,7 +57,7 @@ class Lab(Handle):
             self.cgroups,
             lambda argv, **streams: on_host.run(self, argv, **streams),
             lambda: self.sampler,
-            lambda: usage.groups(self.containers),
+            lambda: usage.groups(self.containers) if "containers" in self.__dict__ else {},
         )
 
     def cgroup(self, name: str, **values: object) -> Cgroup:
@@ -70,8 +70,10 @@ class Lab(Handle):
         return Sampler(self.loop, self._targets)
 
     def _targets(self) -> dict[str, Target]:
-        named = self.cgroup_tree.named()
-        return {**usage.targets(self.containers), **{key: Target(group, group.sources) for key, group in named.items()}}
+        """The loop's thread asks: nothing is made for it."""
+        named = self.cgroup_tree.named() if "cgroup_tree" in self.__dict__ else {}
+        containers = usage.targets(self.containers) if "containers" in self.__dict__ else {}
+        return {**containers, **{key: Target(group, group.sources) for key, group in named.items()}}
 
     @cached_property
     def images(self) -> Images:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbcontainer.cgroup.counters import Budget
 from nbcontainer.cgroup.group import Group
 from nbcontainer.cgroup.oom import Victim, Victims
 from nbcontainer.cgroup.series import COLUMNS
@@ -85,7 +86,7 @@ class Events:
         self._end: Callable[[], None] | None = None
         self._last: dict[str, array[float]] = {}
         self._told: dict[tuple[str, str], float] = {}
-        self._notices = Notices(loop, self._noticed)
+        self._notices = Notices(loop, sampler.budget, self._noticed)
         self._victims: Victims | None = None
 
     # -- for others
@@ -214,8 +215,9 @@ class Events:
 class Notices:
     """The kernel's notices about groups, on the loop: one epoll for all of v2's files, an eventfd a group of v1."""
 
-    def __init__(self, loop: Loop, noticed: Callable[[], object]) -> None:
+    def __init__(self, loop: Loop, budget: Budget, noticed: Callable[[], object]) -> None:
         self._loop = loop
+        self._budget = budget
         self._noticed = noticed
         self._epoll: select.epoll | None = None
         self._followed: dict[str, tuple[Group, list[int]]] = {}
@@ -230,6 +232,8 @@ class Notices:
 
     def _register(self, group: Group) -> list[int]:
         files, memory = group.notices()
+        if self._budget.left < len(files) + 1:
+            return []  # the passes will tell, a tenth of a second later
         fds = []
         if self._epoll is None:
             self._epoll = select.epoll()
@@ -244,6 +248,7 @@ class Notices:
             fds.append(fd)
         if memory is not None:
             fds += self._register_v1(memory)
+        self._budget.left -= len(fds)
         return fds
 
     def _register_v1(self, memory: str) -> list[int]:
@@ -282,6 +287,7 @@ class Notices:
     def _drop(self, key: str) -> None:
         for fd in self._followed.pop(key)[1]:
             os.close(fd)  # which ends its place in the epoll too
+            self._budget.left += 1
 
     def close(self) -> None:
         """Follow none."""

@@ -77,7 +77,8 @@ class Sampler:
     def __init__(self, loop: Loop, targets: Callable[[], Mapping[str, Target]]) -> None:
         self._loop = loop
         self._targets = targets
-        self._budget = Budget()
+        #: How many descriptors may be kept open for watching groups.
+        self.budget = Budget()
         self._open: dict[str, tuple[object, Counters, Target]] = {}
         self._series: dict[str, Series] = {}
         self._subscribers: dict[int, tuple[Callback, float]] = {}
@@ -167,7 +168,7 @@ class Sampler:
             if known is not None:
                 known[1].close()
                 self._series.pop(key, None)  # its counters begin anew
-            known = self._open[key] = (target.identity, Counters(target.sources(), self._budget), target)
+            known = self._open[key] = (target.identity, Counters(target.sources(), self.budget), target)
         try:
             known[1].read(row)
         except Gone:
