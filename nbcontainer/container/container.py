@@ -18,6 +18,7 @@ from nbcontainer.container.stdio import Stdio, Watcher
 from nbcontainer.container.timeline import Step
 from nbcontainer.errors import Conflict
 from nbcontainer.image.images import Image
+from nbcontainer.lab import files
 from nbcontainer.lab.process import Process
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ class Container:
     def root(self) -> str:
         """The writable layer on disk: the upper directory of "/"."""
         return str(self.directory / "upper" / "0")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files it has written: what removing it gives back."""
+        return sum(self.lab.call(files.size, overlay["upper"]) for overlay in self.overlays)
 
     def __repr__(self) -> str:
         return f"<Container {self.name} {self.short_id} {self.status}>"
@@ -236,7 +242,7 @@ class Container:
 
     def logs(self, tail: int | None = None, timestamps: bool = False, stdout: bool = True, stderr: bool = True) -> str:
         """What it printed, as text."""
-        return look.log_text(self, tail, timestamps, stdout, stderr)
+        return look.log_text(self, look.Wanted(tail, timestamps, stdout, stderr))
 
     def records(self) -> list[Record]:
         """What it printed: bytes, streams and times."""

@@ -25,6 +25,7 @@ from nbcontainer.container.volumes import Volumes, own
 from nbcontainer.errors import CommandFailed, Conflict, NotFound
 from nbcontainer.image.images import Image, Images
 from nbcontainer.lab import files
+from nbcontainer.lab.directory import make
 from nbcontainer.lab.handle import Handle
 from nbcontainer.network.networks import Networks
 
@@ -61,7 +62,8 @@ class Containers:
         self._lock = threading.RLock()
         self._driver: str | None = None
         volumes.users = self._users_of_volume
-        self.directory.mkdir(mode=0o711, exist_ok=True)
+        if not self.directory.is_dir():
+            make(self.directory, 0o711)
         self._load()
 
     # -- make
@@ -184,12 +186,12 @@ class Containers:
     def _make_directories(self, container: Container, overlays: Sequence[Any]) -> None:
         directory = str(container.directory)
         for path in (directory, f"{directory}/upper", f"{directory}/work"):
-            os.mkdir(path, 0o711)
+            make(path, 0o711)
         layered = []
         for number, overlay in enumerate(overlays):
             upper, work = f"{directory}/upper/{number}", f"{directory}/work/{number}"
             for path in (upper, work):
-                os.mkdir(path, 0o755)
+                make(path, 0o755)
                 own(self.lab, path)
             layered.append({"prefix": overlay.prefix, "lowers": list(overlay.lowers), "upper": upper, "work": work})
         container.overlays = layered
@@ -202,7 +204,7 @@ class Containers:
         if self._driver is None:
             self.lab.call(rootfs.make_init_layer)
             probe = self.directory / "probe"
-            probe.mkdir(exist_ok=True)
+            make(probe, 0o755)
             own(self.lab, probe)
             self.driver_refusal = self.lab.call(rootfs.overlay_works, str(probe))
             shutil.rmtree(probe, ignore_errors=True)

@@ -7,21 +7,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nbcontainer.container.logs import Record, lines
-from nbcontainer.container.look import log_lines, stamp
+from nbcontainer.container.look import Wanted, log_lines, stamp
 from nbcontainer.container.stdio import Watcher
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
 
 
-def output(
-    container: Container, *, tail: int | None = None, timestamps: bool = False, follow: bool = False
-) -> Iterator[tuple[int, bytes]]:
-    """`(stream, bytes)` of the last `tail` lines (None: all), then with `follow` of what comes until the end."""
+def output(container: Container, wanted: Wanted, *, follow: bool = False) -> Iterator[tuple[int, bytes]]:
+    """`(stream, bytes)` of the lines that are wanted, then with `follow` of what comes until the end."""
     stdio = container.stdio
 
     def past() -> list[tuple[int, str]]:
-        return log_lines(container, tail, timestamps, stdout=True, stderr=True)
+        return log_lines(container, wanted)
 
     if not follow or stdio is None or not container.state.running:
         yield from ((stream, text.encode()) for stream, text in past())
@@ -30,8 +28,10 @@ def output(
     known, watcher = container.lab.loop.do(lambda: (past(), stdio.watch()))
     try:
         yield from ((stream, text.encode()) for stream, text in known)
-        for record in lines(_records(watcher)) if timestamps else _records(watcher):
-            yield record.stream, (stamp(record).encode() if timestamps else b"") + record.data
+        for record in lines(_records(watcher)) if wanted.timestamps else _records(watcher):
+            if wanted.until is not None and record.time > wanted.until:
+                return
+            yield record.stream, (stamp(record).encode() if wanted.timestamps else b"") + record.data
     finally:
         stdio.unwatch(watcher)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.container.logs import STDERR, STDOUT, Record, lines
+from nbcontainer.container.logs import STDOUT, Record, lines
 from nbcontainer.errors import Conflict
 
 if TYPE_CHECKING:
@@ -17,20 +18,37 @@ if TYPE_CHECKING:
 TOP = ("UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD")
 
 
-def log_text(container: Container, tail: int | None, timestamps: bool, stdout: bool, stderr: bool) -> str:
+@dataclass(frozen=True)
+class Wanted:
+    """Which lines of a log, and whether with their times: the last `tail`, printed in [since, until], in ns."""
+
+    tail: int | None = None
+    timestamps: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    since: int | None = None
+    until: int | None = None
+
+    def takes(self, line: Record) -> bool:
+        """Whether a line's stream and time are asked for."""
+        if not (self.stdout if line.stream == STDOUT else self.stderr):
+            return False
+        return (self.since is None or line.time >= self.since) and (self.until is None or line.time <= self.until)
+
+
+def log_text(container: Container, wanted: Wanted) -> str:
     """What `docker logs` prints."""
-    return "".join(text for _, text in log_lines(container, tail, timestamps, stdout, stderr))
+    return "".join(text for _, text in log_lines(container, wanted))
 
 
-def log_lines(
-    container: Container, tail: int | None, timestamps: bool, stdout: bool, stderr: bool
-) -> list[tuple[int, str]]:
+def log_lines(container: Container, wanted: Wanted) -> list[tuple[int, str]]:
     """The same, line by line with its stream."""
-    wanted = {STDOUT: stdout, STDERR: stderr}
-    found = [line for line in lines(iter(container.records())) if wanted[line.stream]]
-    if tail is not None:
-        found = found[-tail:] if tail > 0 else []
-    return [(line.stream, (stamp(line) if timestamps else "") + line.data.decode(errors="replace")) for line in found]
+    found = [line for line in lines(iter(container.records())) if wanted.takes(line)]
+    if wanted.tail is not None:
+        found = found[-wanted.tail :] if wanted.tail > 0 else []
+    return [
+        (line.stream, (stamp(line) if wanted.timestamps else "") + line.data.decode(errors="replace")) for line in found
+    ]
 
 
 def stamp(record: Record) -> str:

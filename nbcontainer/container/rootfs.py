@@ -14,11 +14,14 @@ from nbcontainer.syscalls import mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 #: The topmost lower directory of every container: the mount points that set-up needs, so that no container's
 #: writable layer ever holds them and `diff` shows only what the container did (Docker's "-init" layer).
 INIT_LAYER = "/run/nbcontainer/init-layer"
+#: What the kernel reads of a mount's options, the closing NUL among it (mount(2)).
+PAGE = 4096
 _DIRECTORIES = ("dev", "proc", "sys", "etc")
 _FILES = ("etc/hosts", "etc/hostname", "etc/resolv.conf")
 
@@ -45,10 +48,21 @@ def lowers_of(overlay: dict[str, Any]) -> list[str]:
 def mount(root: str, overlays: list[dict[str, Any]]) -> None:
     """Mount every overlay below `root`. Raises `OSError`."""
     for overlay in overlays:
-        # xino=off: one file system or several, the inode numbers programs see stay those of the layers.
-        data = f"lowerdir={':'.join(map(_escaped, lowers_of(overlay)))},upperdir={_escaped(overlay['upper'])},"
-        data += f"workdir={_escaped(overlay['work'])},userxattr"
+        lowers = lowers_of(overlay)
+        data = _options(overlay, map(_escaped, lowers))
+        opened: list[int] = []
+        if len(data) >= PAGE:
+            # mount(2) takes a page of options. By descriptor a layer's name is short, however long its path.
+            opened = [os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for lower in lowers]
+            data = _options(overlay, (f"/proc/self/fd/{fd}" for fd in opened))
         mounts.mount("overlay", os.path.normpath(root + overlay["prefix"]), "overlay", 0, data)
+        for fd in opened:
+            os.close(fd)
+
+
+def _options(overlay: dict[str, Any], lowers: Iterable[str]) -> str:
+    upper, work = _escaped(overlay["upper"]), _escaped(overlay["work"])
+    return f"lowerdir={':'.join(lowers)},upperdir={upper},workdir={work},userxattr"
 
 
 def _escaped(path: str) -> str:

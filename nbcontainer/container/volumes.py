@@ -15,6 +15,7 @@ from nbcontainer.container.names import NAME
 from nbcontainer.container.state import now, write
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound
 from nbcontainer.lab import files
+from nbcontainer.lab.directory import make
 from nbcontainer.lab.handle import Handle
 
 
@@ -67,7 +68,9 @@ class Volumes:
             )
         if not (self.directory / name).is_dir():
             path = self.directory / name / "_data"
-            path.mkdir(parents=True, mode=0o755)
+            for directory in (self.directory, path.parent, path):
+                if not directory.is_dir():
+                    make(directory, 0o755)
             own(self.lab, path)
             record = {"created": now(), "labels": dict(labels or {}), "anonymous": anonymous}
             write(self.directory / name / "volume.json", record)

@@ -45,7 +45,8 @@ def claim(home: Home, name: str | None) -> Claim:
     if name is None:
         return _claim_new(home)
     path = home.labs / name
-    path.mkdir(mode=0o711, exist_ok=True)
+    if not path.is_dir():
+        make(path, 0o711)
     fd = _try_lock(path)
     if fd is None:
         raise Conflict(f"Conflict. The lab {name} is in use by another kernel; end that one, or use another name")
@@ -56,7 +57,7 @@ def _claim_new(home: Home) -> Claim:
     """A new directory, which has its name only once it is locked: until then nobody may take it for a dead lab's."""
     unique = secrets.token_hex(6)
     beginning, path = home.labs / (_BEGINNING + unique), home.labs / (_EPHEMERAL + unique)
-    beginning.mkdir(mode=0o711)
+    make(beginning, 0o711)
     fd = _try_lock(beginning)
     assert fd is not None
     _held.add(path)
@@ -111,6 +112,13 @@ def alive(home: Home, instance: str) -> bool:
         return True
     Claim(path, fd).release(remove=False)
     return False
+
+
+def make(path: str | Path, mode: int) -> None:
+    """mkdir(2) with just this mode: the ids of a lab must get through whatever this process's umask is."""
+    os.mkdir(path, mode)
+    if os.stat(path).st_mode & 0o777 != mode:
+        os.chmod(path, mode)
 
 
 def reachable(path: Path) -> bool:

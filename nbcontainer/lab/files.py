@@ -32,6 +32,19 @@ def remove_tree(path: str) -> None:
     _quietly(os.rmdir, path)
 
 
+def size(path: str) -> int:
+    """Bytes of the files in a tree; one with several names counts once."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for directory, _, names in os.walk(path):
+        for name in names:
+            info = os.lstat(f"{directory}/{name}")
+            if (info.st_dev, info.st_ino) not in seen and not stat.S_ISCHR(info.st_mode):
+                seen.add((info.st_dev, info.st_ino))
+                total += info.st_size
+    return total
+
+
 def _quietly(function: Callable[..., object], *args: object) -> None:
     try:
         function(*args)

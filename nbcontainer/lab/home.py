@@ -36,8 +36,10 @@ class Home:
         # A lab made by root runs as ids that own nothing here and must still pass through.
         mode = 0o711 if os.geteuid() == 0 else 0o700
         try:
-            for directory in (self.path, self.images, self.labs):
-                directory.mkdir(mode=mode, parents=True, exist_ok=True)
+            for directory in (*reversed(self.path.parents), self.path, self.images, self.labs):
+                if not directory.is_dir():
+                    directory.mkdir(mode, exist_ok=True)
+                    directory.chmod(mode)  # whatever the umask
         except OSError as error:
             raise Unavailable(
                 f"cannot make {error.filename}: {error.strerror}; set NBCONTAINER_HOME to a directory you can write"

@@ -68,6 +68,7 @@ def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
         # Unreadable to everything below, whatever its capabilities there: proc(5), /proc/PID/; prctl(2).
         process.prctl(process.PR_SET_DUMPABLE, 0)
         process.set_name("nbcontainer")
+        os.umask(0o022)
         host.furnish(config["hostname"], attach)
         for fd in attach:
             os.close(fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,12 @@ def copy(call: Call) -> None:
     to_name, to_path = _place(target)
     if from_name and to_name:
         raise InvalidArgument("copying between containers is not supported")
+    if from_name and to_path == "-":
+        _to_stdout(call.lab.containers.get(from_name).copy_out(from_path))
+        return
+    if to_name and from_path == "-":
+        call.lab.containers.get(to_name).copy_in(_from_stdin(), to_path)
+        return
     if from_name:
         container = call.lab.containers.get(from_name)
         with writing(to_path):
@@ -48,6 +55,23 @@ def copy(call: Call) -> None:
         raise InvalidArgument("must specify at least one container source")
     if not call.get("quiet"):
         call.say(f"Successfully copied {source} to {target}")
+
+
+def _to_stdout(archive: bytes) -> None:
+    """`cp CONTAINER:PATH -`: a tar archive, where standard output is a file or a pipe."""
+    stream = getattr(sys.stdout, "buffer", None)
+    if stream is None or sys.stdout.isatty():
+        raise InvalidArgument("a notebook is no place for an archive: name a file or a directory instead of -")
+    sys.stdout.flush()
+    stream.write(archive)
+    stream.flush()
+
+
+def _from_stdin() -> bytes:
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None or sys.stdin.isatty():
+        raise InvalidArgument("there is no archive to read here: name a file or a directory instead of -")
+    return bytes(stream.read())
 
 
 @contextmanager

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nbcontainer.errors import NotFound, UsageError
+from nbcontainer.errors import Conflict, NotFound, UsageError
 from nbcontainer.magics import formats
 from nbcontainer.magics.call import Call, ExitCode, Output, one_or_all, shown
 from nbcontainer.magics.container_options import RESOURCES, RESTART
 from nbcontainer.magics.grammar import Argument, Command, Option
+from nbcontainer.view import words
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
@@ -34,14 +35,23 @@ def on_each(call: Call, act: Callable[[Container], object]) -> object:
 
 
 def start(call: Call) -> object:
-    """Start what is stopped; with --attach, relay its output until it ends."""
-    if not call.get("attach"):
+    """Start what is stopped; with --attach or --interactive, relay its output until it ends.
+
+    A cell is the standard input of a container that was made with `-i`.
+    """
+    stdin = call.stdin()
+    if not call.get("attach") and not call.get("interactive") and stdin is None:
         return on_each(call, lambda container: container.start())
     if len(call.arguments) > 1:
         raise UsageError("you cannot start and attach multiple containers at once")
     container = call.lab.containers.get(call.arguments[0])
+    if stdin is not None and not container.options.interactive:
+        raise Conflict(f"container {container.name} takes no standard input: it was made without -i")
     watcher = container.start(watch=True)
     if watcher is not None:
+        if stdin is not None:
+            container.write(stdin)
+            container.close_input()
         with Output() as output:
             container.relay(watcher, output.stdout, output.stderr)
     return shown(container)
@@ -115,12 +125,16 @@ def prune(call: Call) -> None:
     """Remove every container that does not run."""
     ended = [c for c in call.lab.containers.list(all=True) if c.status in ("created", "exited")]
     removed: list[Container] = formats.filtered(call, ended, {"label": formats.has_label})
+    reclaimed = sum(container.size for container in removed)
     for container in removed:
         container.remove()
     if removed:
         call.print("Deleted Containers:")
     for container in removed:
         call.print(container.id)
+    if removed:
+        call.print("")
+    call.print(f"Total reclaimed space: {words.size(reclaimed)}")
 
 
 FORCE = Option("force", "f", help="Do not prompt for confirmation (we never do)")
@@ -128,7 +142,11 @@ FORCE = Option("force", "f", help="Do not prompt for confirmation (we never do)"
 COMMANDS = (
     Command(
         "start", "Start one or more stopped containers",
-        (Option("attach", "a", help="Attach STDOUT/STDERR and wait for the end"),), (ANY,), action=start,
+        (
+            Option("attach", "a", help="Attach STDOUT/STDERR and wait for the end"),
+            Option("interactive", "i", help="Attach container's STDIN: the cell of a %%container start"),
+        ),
+        (ANY,), action=start, cell="the container's standard input",
     ),
     Command("stop", "Stop one or more running containers", (SIGNAL, TIME), (RUNNING,), action=stop),
     Command("restart", "Restart one or more containers", (TIME,), (ANY,), action=restart),

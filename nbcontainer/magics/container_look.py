@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import queue
+import re
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.container import follow
+from nbcontainer.container import follow, values
 from nbcontainer.container.logs import STDERR, STDOUT
+from nbcontainer.container.look import Wanted
 from nbcontainer.errors import InvalidArgument, NotFound
 from nbcontainer.magics import formats
 from nbcontainer.magics.call import Call, Output, shown
@@ -62,8 +65,10 @@ def ls(call: Call) -> object:
     every = call.get("all", False) or last > 0 or asks_for_stopped
     found: Sequence[Container] = formats.filtered(call, call.lab.containers.list(all=every), TESTS)
     found = found[:last] if last > 0 else found
-    made = [rows.container_row(container, not call.get("no_trunc")) for container in found]
-    return formats.show_rows(call, "Containers", rows.CONTAINER_COLUMNS, made, known=LS_KNOWN)
+    sized = call.get("size", False) or ".Size" in call.get("format", "")
+    made = [rows.container_row(container, not call.get("no_trunc"), sized) for container in found]
+    columns = (*rows.CONTAINER_COLUMNS, *([rows.SIZE_COLUMN] if call.get("size") else []))
+    return formats.show_rows(call, "Containers", columns, made, known=LS_KNOWN)
 
 
 #: Headers of what only `--format "table …"` can show.
@@ -71,6 +76,7 @@ LS_KNOWN = (
     Column("CreatedAt", "CREATED AT"),
     Column("Labels", "LABELS"),
     Column("Networks", "NETWORKS"),
+    rows.SIZE_COLUMN,
     Column("State", "STATE", "state"),
 )
 
@@ -78,8 +84,13 @@ LS_KNOWN = (
 def logs(call: Call) -> None:
     """What a container printed; with --follow, and what it prints from now on."""
     container = call.lab.containers.get(call.arguments[0])
-    tail, timestamps = _tail(call.get("tail", "all")), call.get("timestamps", False)
-    printed = follow.output(container, tail=tail, timestamps=timestamps, follow=call.get("follow", False))
+    wanted = Wanted(
+        tail=_tail(call.get("tail", "all")),
+        timestamps=call.get("timestamps", False),
+        since=_moment(call, "since"),
+        until=_moment(call, "until"),
+    )
+    printed = follow.output(container, wanted, follow=call.get("follow", False))
     with Output() as output:
         sinks = {STDOUT: output.stdout, STDERR: output.stderr}
         try:
@@ -87,6 +98,23 @@ def logs(call: Call) -> None:
                 sinks[stream](data)
         except KeyboardInterrupt:
             return
+
+
+def _moment(call: Call, name: str) -> int | None:
+    """Nanoseconds since the epoch of a time as Docker takes it: RFC 3339, seconds, or how long ago (42m)."""
+    text = call.get(name)
+    if text is None:
+        return None
+    try:
+        seconds = float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else words.rfc3339(text).timestamp()
+    except ValueError:
+        try:
+            seconds = time.time() - values.duration(text, f"--{name}")
+        except InvalidArgument:
+            raise InvalidArgument(
+                f'invalid value for "{name}": {text} is neither a time (2025-01-31T12:00:00Z) nor how long ago (42m)'
+            ) from None
+    return round(seconds * 1e9)
 
 
 def _tail(text: str) -> int | None:
@@ -231,6 +259,7 @@ COMMANDS = (
             Option("latest", "l", help="Show the latest created container (includes all states)"),
             NO_TRUNC,
             Option("quiet", "q", help="Only display container IDs"),
+            Option("size", "s", help="Display total file sizes"),
         ),
         aliases=("list", "ps"), action=ls,
     ),
@@ -238,8 +267,16 @@ COMMANDS = (
         "logs", "Fetch the logs of a container",
         (
             Option("follow", "f", help="Follow log output"),
+            Option(
+                "since", "", "string",
+                "Show logs since timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)",
+            ),
             Option("tail", "n", "string", "Number of lines to show from the end of the logs", default="all"),
             Option("timestamps", "t", help="Show timestamps"),
+            Option(
+                "until", "", "string",
+                "Show logs before a timestamp (e.g. 2013-01-02T13:23:37Z) or relative (e.g. 42m for 42 minutes)",
+            ),
         ),
         (ONE,), action=logs,
     ),

@@ -7,6 +7,7 @@ import errno
 import functools
 import json
 import os
+import struct
 from typing import Any
 
 from nbcontainer.errors import InvalidArgument, Unavailable
@@ -35,6 +36,12 @@ _FLTATR_CTL_NNP = 3
 _FLTATR_CTL_OPTIMIZE = 8
 _NR_SCMP_ERROR = -1
 
+#: linux/audit.h: what struct seccomp_data says of the architecture, by libseccomp's name for it.
+_AUDIT_ARCH = {"x86_64": 0xC000003E, "x86": 0x40000003, "aarch64": 0xC00000B7, "arm": 0x40000028}
+#: linux/bpf_common.h, linux/filter.h; the offsets of struct seccomp_data (seccomp(2)).
+_LOAD, _JUMP_EQUAL, _JUMP_GREATER, _RETURN = 0x20, 0x15, 0x25, 0x06
+_NUMBER, _ARCH = 0, 4
+
 
 class _Compare(ctypes.Structure):
     _fields_ = (
@@ -62,6 +69,7 @@ def _library() -> ctypes.CDLL:
     found.seccomp_arch_resolve_name.argtypes = (ctypes.c_char_p,)
     found.seccomp_arch_resolve_name.restype = ctypes.c_uint32
     found.seccomp_syscall_resolve_name.argtypes = (ctypes.c_char_p,)
+    found.seccomp_syscall_resolve_name_arch.argtypes = (ctypes.c_uint32, ctypes.c_char_p)
     found.seccomp_export_bpf.argtypes = (ctypes.c_void_p, ctypes.c_int)
     found.seccomp_rule_add_array.argtypes = (
         ctypes.c_void_p,
@@ -85,9 +93,10 @@ def available() -> bool:
 def compiled(section: dict[str, Any]) -> int:
     """A descriptor of an OCI `linux.seccomp` section as a BPF program (struct sock_filter, 8 bytes each).
 
-    Compiled once a process, and kept open: the caller must not close it. System calls this libseccomp does not
-    know are left to the default action, as runc does. Raises `Unavailable` without libseccomp, `InvalidArgument`
-    for a section that is wrong.
+    Compiled once a process, and kept open: the caller must not close it. A system call that is newer than all the
+    section names gets ENOSYS, as runc arranges it: a C library then falls back to an older one.
+
+    Raises `Unavailable` without libseccomp, `InvalidArgument` for a section that is wrong.
     """
     return _compile(json.dumps(section, sort_keys=True))
 
@@ -110,7 +119,7 @@ def _compile(text: str) -> int:
                     raise InvalidArgument(f"seccomp: libseccomp refuses the architecture {name}")
         for rule in section.get("syscalls", []):
             _add(library, context, rule, section["defaultAction"])
-        return _export(library, context)
+        return _export(library, context, _newer(library, section))
     finally:
         library.seccomp_release(context)
 
@@ -147,8 +156,32 @@ def _add(library: ctypes.CDLL, context: int, rule: dict[str, Any], default: str)
                 raise InvalidArgument(f"seccomp: the rule for {name} is refused: {os.strerror(-result)}")
 
 
-def _export(library: ctypes.CDLL, context: int) -> int:
+def _newer(library: ctypes.CDLL, section: dict[str, Any]) -> bytes:
+    """What goes before the filter: ENOSYS for numbers beyond the last one that the section knows."""
+    if section["defaultAction"] != "SCMP_ACT_ERRNO" or section.get("defaultErrnoRet") == errno.ENOSYS:
+        return b""
+    names = [name.encode() for rule in section.get("syscalls", []) for name in rule["names"]]
+    refuse = _ACTIONS["SCMP_ACT_ERRNO"] | errno.ENOSYS
+    program = b""
+    for architecture in section.get("architectures", []):
+        name = architecture.removeprefix("SCMP_ARCH_").lower()
+        token = library.seccomp_arch_resolve_name(name.encode())
+        last = max((library.seccomp_syscall_resolve_name_arch(token, name) for name in names), default=-1)
+        if name in _AUDIT_ARCH and last >= 0:
+            program += _instruction(_LOAD, _ARCH) + _instruction(_JUMP_EQUAL, _AUDIT_ARCH[name], otherwise=3)
+            program += _instruction(_LOAD, _NUMBER) + _instruction(_JUMP_GREATER, last, otherwise=1)
+            program += _instruction(_RETURN, refuse)
+    return program
+
+
+def _instruction(code: int, value: int, *, otherwise: int = 0) -> bytes:
+    """struct sock_filter; `otherwise` is how many instructions a comparison that fails skips."""
+    return struct.pack("HBBI", code, 0, otherwise, value)
+
+
+def _export(library: ctypes.CDLL, context: int, before: bytes) -> int:
     fd = os.memfd_create("filter", os.MFD_CLOEXEC)
+    os.write(fd, before)
     if library.seccomp_export_bpf(context, fd) != 0:
         os.close(fd)
         raise InvalidArgument("seccomp: the filter cannot be compiled")

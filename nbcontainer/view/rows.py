@@ -63,8 +63,8 @@ CONTAINER_COLUMNS = (
 )
 
 
-def container_row(container: Container, trunc: bool) -> dict[str, Any]:
-    """One container as `docker ps` has it."""
+def container_row(container: Container, trunc: bool, sized: bool = False) -> dict[str, Any]:
+    """One container as `docker ps` has it; its size is measured only when it is `sized`."""
     command = command_text(container)
     labels = container.labels
     return {
@@ -78,9 +78,16 @@ def container_row(container: Container, trunc: bool) -> dict[str, Any]:
         "Networks": container.endpoint.network if container.endpoint else container.options.network,
         "Ports": "",
         "RunningFor": words.ago(words.since(container.created)),
+        "Size": size_text(container) if sized else "0B",
         "State": container.status,
         "Status": status_text(container),
     }
+
+
+def size_text(container: Container) -> str:
+    """`0B (virtual 4.2MB)`: what it has written, and with its image. Takes a walk over its files."""
+    written = container.size
+    return f"{words.size(written)} (virtual {words.size(written + container.image.size)})"
 
 
 def docker_time(moment: str) -> str:
@@ -152,6 +159,8 @@ def history_rows(image: Image, trunc: bool, human: bool = True) -> list[dict[str
         rows[-1]["ID"] = image.short_id if trunc else image.id
     return rows[::-1]
 
+
+SIZE_COLUMN = Column("Size", "SIZE")
 
 VOLUME_COLUMNS = (Column("Driver", "DRIVER"), Column("Name", "VOLUME NAME"))
 

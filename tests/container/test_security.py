@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from nbcontainer.errors import CommandFailed
 
+#: Two numbers of swapon(2), which the profile knows and refuses: asm/unistd.h.
+SWAPON = {"x86_64": 167, "aarch64": 224}[os.uname().machine]
 #: Docker's fourteen.
 DEFAULT = 0x00000000A80425FB
 
@@ -153,3 +156,10 @@ def test_unconfined_and_a_profile_of_ones_own(lab: Any, tmp_path: Path) -> None:
         '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}'
     )
     assert "Operation not permitted" in out(lab, "mkdir /x", security_opt=[f"seccomp={profile}"])
+
+
+def test_a_system_call_newer_than_the_profile_is_not_implemented(lab: Any) -> None:
+    # EPERM would make a C library give up where it should fall back to an older call.
+    ask = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); libc.syscall({}); print(ctypes.get_errno())"
+    for number, said in ((500, errno.ENOSYS), (SWAPON, errno.EPERM)):
+        assert lab.containers.run("host", ["python3", "-c", ask.format(number)]).logs() == f"{said}\n"

@@ -245,3 +245,19 @@ def test_a_named_lab_keeps_containers_volumes_and_settings(home: Path) -> None:
 def test_a_handle_alone_is_a_lab(home: Path) -> None:
     with Handle() as handle:
         handle.netlink().close()
+
+
+def test_a_narrow_umask_is_not_the_labs(home: Path) -> None:
+    """What is made below NBCONTAINER_HOME must let the lab's ids through."""
+    script = """
+import os
+os.umask(0o077)
+from nbcontainer import Lab
+with Lab() as lab:
+    lab.images.bootstrap_busybox()
+    c = lab.containers.run("busybox", ["sh", "-c", "umask; ls -ld /bin | cut -c1-10"], volume=["data:/data"])
+    print(c.logs(), end="")
+"""
+    environment = {**os.environ, "NBCONTAINER_HOME": str(home / "a" / "b")}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0022\ndrwxr-xr-x\n", "")

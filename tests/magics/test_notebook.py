@@ -286,3 +286,34 @@ def test_loading_twice_is_harmless_and_unloading_undoes_it(kernel: Kernel) -> No
     assert "`%container` not found" in kernel.run("%container ps").stderr
     assert "web" not in kernel.complete("%container stop ")
     kernel.ok("%load_ext nbcontainer")
+
+
+def test_logs_of_a_stretch_of_time(kernel: Kernel) -> None:
+    kernel.ok("%container run --name spoke busybox sh -c 'echo early; sleep 3; echo late'")
+    assert kernel.ok("%container logs --since 2500ms spoke").stdout == "late\n"
+    assert kernel.ok("%container logs --until 2500ms spoke").stdout == "early\n"
+    wrong = kernel.run("%container logs --since yesterday spoke")
+    assert wrong.error["traceback"] == [
+        'Error: invalid value for "since": yesterday is neither a time (2025-01-31T12:00:00Z) nor how long ago (42m)'
+    ]
+
+
+def test_start_feeds_its_cell_to_the_container(kernel: Kernel) -> None:
+    kernel.ok("%container create -i --name counts busybox wc -l")
+    assert kernel.ok("%%container start -i counts\none\ntwo\n").stdout.strip() == "2"
+
+
+def test_sizes_and_what_pruning_gives_back(kernel: Kernel) -> None:
+    kernel.ok("%container run --name wrote busybox dd if=/dev/zero of=/file bs=1k count=100")
+    (shown,) = kernel.ok("%container ps -a -s --filter name=wrote").displays
+    assert "102kB (virtual" in shown["text/plain"]
+    assert kernel.ok("%container prune").stdout.endswith("\n\nTotal reclaimed space: 102kB\n")
+    assert kernel.ok("%container prune").stdout == "Total reclaimed space: 0B\n"
+
+
+def test_an_archive_has_no_place_in_a_cell(kernel: Kernel) -> None:
+    kernel.ok("%container create --name files busybox true")
+    failed = kernel.run("%container cp files:/etc -")
+    assert failed.error["traceback"] == [
+        "Error: a notebook is no place for an archive: name a file or a directory instead of -"
+    ]
