@@ -153,7 +153,7 @@ def read_filter(fd: int) -> bytes:
 def reset_signals() -> None:
     """Python ignores SIGPIPE and SIGXFSZ; a program expects the defaults (signal(7): ignored survives execve)."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+        process.default_signal(number)
 
 
 def execute(spec: dict[str, Any], program: str) -> NoReturn:

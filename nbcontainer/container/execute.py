@@ -50,7 +50,8 @@ def run(
     stdio = Stdio(container.lab.loop, None)
     watcher = stdio.watch_unserved()
     process = _enter(container, target, options, stdio, interactive=stdin is not None)
-    stdio.serve()
+    if options.tty:
+        stdio.serve()
     if stdin is not None:
         stdio.write(stdin)
         stdio.close_input()
@@ -81,6 +82,8 @@ def _enter(container: Container, target: Process, options: ExecOptions, stdio: S
             theirs.close()
             for fd in (*ends, *cgroups):
                 os.close(fd)
+        if not options.tty:
+            stdio.serve()  # while it enters: its first word is then heard at once
         while True:
             message, fds, _, _ = socket.recv_fds(ours, MESSAGE, 1)
             if not message:

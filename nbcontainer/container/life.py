@@ -40,6 +40,8 @@ class Life:
                 self.stopped.clear()
                 process = container.process = container.entry = starting.setup.process
                 starting.wire()
+                if not container.options.tty:
+                    stdio.serve()
                 self._await(starting, stdio)
         except BaseException as error:
             self._failed(error)
@@ -47,7 +49,8 @@ class Life:
         state = container.state
         state.status, state.pid, state.started_at = "running", process.pid, now()
         state.error, state.oom_killed, state.exit_code = "", False, 0
-        stdio.serve()
+        if container.options.tty:
+            stdio.serve()
         container.owner.save(container)
         container.owner.event("start", container)
         self.health.start()

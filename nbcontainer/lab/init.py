@@ -160,9 +160,8 @@ class Init:
 
     def spawn(self, request: dict[str, Any], args: bytes, fds: list[int]) -> int:
         """Fork the process a request asks for; its pid here."""
-        module = request["target"].partition(":")[0]
-        if module.startswith("nbcontainer."):
-            importlib.import_module(module)
+        if request["target"].startswith("nbcontainer."):
+            inside.resolve(request["target"])  # loaded here, it is there for every child
         rest = list(fds)
         if request["pidns"] == "join":
             pid = self.fork_joined(rest.pop(0))
@@ -183,7 +182,7 @@ class Init:
     def leave_init(self) -> None:
         """In a forked process: forget what is init's."""
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        process.default_signal(signal.SIGCHLD)
         os.setsid()
         for fd in (
             self.control.detach(),

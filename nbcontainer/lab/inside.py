@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import socket
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Descriptors:
 def resolve(target: str) -> Any:
     """`"package.module:function"` as the function."""
     module, _, name = target.partition(":")
-    found: Any = importlib.import_module(module)
+    found: Any = sys.modules.get(module) or importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
     return found

@@ -1,8 +1,9 @@
-"""What a process may say about itself: prctl(2), close_range(2)."""
+"""What a process may say about itself: prctl(2), signal(2), close_range(2)."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 
 from nbcontainer.syscalls.libc import check, libc, syscall
 
@@ -24,6 +25,9 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 CLOSE_RANGE_CLOEXEC = 4
 
 
+libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+libc.signal.restype = ctypes.c_void_p
+_SIG_ERR = ctypes.c_void_p(-1).value
 libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
 
@@ -36,6 +40,12 @@ def set_name(name: str) -> None:
     """PR_SET_NAME: what `ps` and `top` show, 15 bytes of it."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     prctl(PR_SET_NAME, ctypes.addressof(buffer))
+
+
+def default_signal(number: int) -> None:
+    """signal(2) with SIG_DFL, for a process about to execute: Python's own goes through enums, and many pages."""
+    if libc.signal(number, None) == _SIG_ERR:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "signal")
 
 
 def close_on_exec_from(first: int) -> None:
