@@ -181,6 +181,11 @@ class Cgroup:
         for one in (self, *self._below()):
             one.group.thaw()
 
+    @property
+    def frozen(self) -> bool:
+        """Whether it is frozen."""
+        return self.group.frozen()
+
     def kill(self) -> None:
         """SIGKILL every process of it and below it."""
         for one in (self, *self._below()):

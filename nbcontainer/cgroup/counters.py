@@ -22,6 +22,7 @@ FIELDS = (
     "memory",
     "memory_anon",
     "memory_file",
+    "memory_inactive_file",  # of that, what is given up first: Docker leaves it out of what it calls usage
     "memory_kernel",
     "memory_high_events",  # times that memory.high was passed
     "memory_max_events",  # times that memory.max was run into

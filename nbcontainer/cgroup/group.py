@@ -64,6 +64,9 @@ class Group(Protocol):
     def thaw(self) -> None:
         """Let them go on."""
 
+    def frozen(self) -> bool:
+        """Whether it is frozen."""
+
     def kill(self) -> None:
         """SIGKILL every process of it."""
 
@@ -139,6 +142,10 @@ class NoGroup:
     def thaw(self) -> None:
         """Nothing was frozen."""
 
+    def frozen(self) -> bool:
+        """Never."""
+        return False
+
     def kill(self) -> None:
         """A container's processes end with its pid 1."""
 
@@ -153,6 +160,13 @@ class NoGroup:
 def refused(error: OSError) -> Unavailable:
     """What to say of a control file that would not take what was written."""
     return Unavailable(f"the limit was refused: {os.path.basename(str(error.filename))}: {error.strerror}")
+
+
+def count_io(group: Group) -> None:
+    """On v1, put a group into the hierarchy that counts block io: it is in those of its limits only."""
+    joined = getattr(group, "join_hierarchies", None)
+    if joined is not None:
+        joined("blkio")
 
 
 def read(path: str) -> str:

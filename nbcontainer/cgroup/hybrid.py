@@ -116,6 +116,10 @@ class GroupHybrid:
         if os.path.isdir(self._new.directory):
             self._new.thaw()
 
+    def frozen(self) -> bool:
+        """As `Group`."""
+        return self._new.frozen()
+
     def kill(self) -> None:
         """As `Group`."""
         if self._controllers:

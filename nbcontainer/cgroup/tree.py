@@ -12,7 +12,7 @@ from nbcontainer.cgroup import settings
 from nbcontainer.cgroup.cgroup import Cgroup, key_of
 from nbcontainer.cgroup.cgroups import Cgroups
 from nbcontainer.cgroup.events import Events
-from nbcontainer.cgroup.group import Group, NoGroup
+from nbcontainer.cgroup.group import Group, count_io
 from nbcontainer.cgroup.limits import Limits
 from nbcontainer.cgroup.settings import Settings
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound, Unavailable
@@ -109,16 +109,17 @@ class Tree:
                 self._make(above, {})
             self._check_empty(above)
             self.cgroups.prepare_parent(self._groups[above].path)
+        if self.cgroups.mode == "none":
+            raise Unavailable(f"cannot make the control group {name}: {self.cgroups.why}")
         group = self.cgroups.create(f"{self.lab.scope}/{name}", Limits())
         try:
-            _count_io(group)
+            count_io(group)
             group.write(wanted)
         except BaseException:
             group.remove()
             raise
         self._groups[name] = group
-        if not isinstance(group, NoGroup):
-            self.events.hold(self)
+        self.events.hold(self)
 
     def _check_empty(self, name: str) -> None:
         if self._groups[name].pids():
@@ -160,10 +161,8 @@ class Tree:
         return sorted(found for found in self._groups if found.startswith(f"{name}/"))
 
     def check_leaf(self, name: str) -> None:
-        """Raises `Conflict` for a group that can hold no process, `Unavailable` where there are no groups."""
-        group = self.group(name)
-        if isinstance(group, NoGroup):
-            raise Unavailable(f"no process can be put into {name}: {group.why}")
+        """Raises `Conflict` for a group that has groups below it, `NotFound`."""
+        self.group(name)
         below = self.below(name)
         if below:
             raise Conflict(
@@ -196,10 +195,3 @@ class Tree:
         """The lab ends: nothing is watched any more."""
         if "events" in self.__dict__:
             self.events.close()
-
-
-def _count_io(group: Group) -> None:
-    """On v1, be in the hierarchy that counts block io."""
-    joined = getattr(group, "join_hierarchies", None)
-    if joined is not None:
-        joined("blkio")

@@ -25,6 +25,7 @@ class Usage:
     memory: int | None = None
     memory_anon: int | None = None
     memory_file: int | None = None
+    memory_inactive_file: int | None = None
     memory_kernel: int | None = None
     memory_high_events: int | None = None
     memory_max_events: int | None = None

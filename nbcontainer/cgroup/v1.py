@@ -208,7 +208,15 @@ class GroupV1:
                 ),
             ),
             ("memory", "memory.usage_in_bytes", number("memory")),
-            ("memory", "memory.stat", keyed((b"total_rss", "memory_anon"), (b"total_cache", "memory_file"))),
+            (
+                "memory",
+                "memory.stat",
+                keyed(
+                    (b"total_rss", "memory_anon"),
+                    (b"total_cache", "memory_file"),
+                    (b"total_inactive_file", "memory_inactive_file"),
+                ),
+            ),
             ("memory", "memory.kmem.usage_in_bytes", number("memory_kernel")),
             ("memory", "memory.failcnt", number("memory_max_events")),
             ("memory", "memory.oom_control", keyed((b"oom_kill", "oom_kills"))),
@@ -256,6 +264,10 @@ class GroupV1:
         """As `Group`."""
         if "freezer" in self._made:
             write(f"{self._directory('freezer')}/freezer.state", "THAWED")
+
+    def frozen(self) -> bool:
+        """As `Group`."""
+        return "freezer" in self._made and read(f"{self._directory('freezer')}/freezer.state").strip() == "FROZEN"
 
     def kill(self) -> None:
         """As `Group`."""

@@ -153,7 +153,12 @@ class GroupV2:
             ("memory.current", number("memory")),
             (
                 "memory.stat",
-                keyed((b"anon", "memory_anon"), (b"file", "memory_file"), (b"kernel", "memory_kernel")),
+                keyed(
+                    (b"anon", "memory_anon"),
+                    (b"file", "memory_file"),
+                    (b"kernel", "memory_kernel"),
+                    (b"inactive_file", "memory_inactive_file"),
+                ),
             ),
             (
                 "memory.events",
@@ -214,6 +219,10 @@ class GroupV2:
     def thaw(self) -> None:
         """As `Group`."""
         write(f"{self.directory}/cgroup.freeze", "0")
+
+    def frozen(self) -> bool:
+        """As `Group`."""
+        return bool(self._stat("cgroup.events").get("frozen"))
 
     def kill(self) -> None:
         """As `Group`."""

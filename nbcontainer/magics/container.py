@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from nbcontainer.magics import container_files, container_lifecycle, container_look, container_run
+from nbcontainer.magics import (
+    container_files,
+    container_lifecycle,
+    container_look,
+    container_run,
+    container_stats,
+)
 from nbcontainer.magics.grammar import Command
 
 CONTAINER = Command(
@@ -12,6 +18,7 @@ CONTAINER = Command(
         *container_run.COMMANDS,
         *container_lifecycle.COMMANDS,
         *container_look.COMMANDS,
+        *container_stats.COMMANDS,
         *container_files.COMMANDS,
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nbcontainer.errors import UsageError
 from nbcontainer.magics.call import Call
+from nbcontainer.magics.cgroup import CGROUP
 from nbcontainer.magics.container import CONTAINER
 from nbcontainer.magics.grammar import Command
 from nbcontainer.magics.help import help_text
@@ -13,7 +14,7 @@ from nbcontainer.magics.parsing import parse, split
 from nbcontainer.magics.volume import VOLUME
 
 #: Every magic there is.
-ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, VOLUME)
+ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, VOLUME, CGROUP)
 
 
 def dispatch(root: Command, line: str, cell: str | None = None) -> object:

@@ -22,7 +22,7 @@ from nbcontainer.magics.completion import complete
 from nbcontainer.magics.dispatch import ROOTS, dispatch
 from nbcontainer.magics.grammar import Command
 from nbcontainer.magics.live import LIVE
-from nbcontainer.view import objects
+from nbcontainer.view import groups, objects
 
 Undo = list[Callable[[], object]]
 
@@ -160,6 +160,7 @@ def _add_displayhook(ipython: Any, undo: Undo) -> None:
 
 
 VIEWS = (
+    ("nbcontainer.cgroup.cgroup", "Cgroup", groups.group_html, None),
     ("nbcontainer.container.container", "Container", objects.container_html, None),
     ("nbcontainer.container.volumes", "Volume", objects.volume_html, None),
     ("nbcontainer.image.images", "Image", objects.image_html, None),

@@ -42,6 +42,12 @@ def volumes() -> Iterable[str]:
     return [volume.name for volume in lab.volumes.list()] if lab else []
 
 
+def cgroups() -> Iterable[str]:
+    """The names of the lab's control groups."""
+    lab = runtime.lab_running()
+    return [group.name for group in lab.cgroup_tree.list()] if lab else []
+
+
 def labs() -> Iterable[str]:
     """The labs that have a name."""
     lab = runtime.lab_running()
@@ -51,6 +57,7 @@ def labs() -> Iterable[str]:
 LIVE: Mapping[str, Callable[[], Iterable[str]]] = {
     "bootstrap": lambda: ["busybox"],
     "capability": lambda: CAPABILITIES,
+    "cgroup": cgroups,
     "container": containers,
     "image": images,
     "lab": labs,
