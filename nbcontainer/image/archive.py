@@ -1,4 +1,4 @@
-"""Reads `docker save` archives and OCI layouts in a tar file, plain or gzip, as they come.
+"""Reads `docker save` archives and OCI layouts in a tar file, plain, gzip or zstd, as they come, once.
 
 Docker: moby, image/spec/spec.md, "Combined Image JSON + Filesystem Changeset Format" (manifest.json).
 OCI image-spec: image-layout.md, image-index.md, manifest.md.
@@ -6,18 +6,19 @@ OCI image-spec: image-layout.md, image-index.md, manifest.md.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
 import re
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nbcontainer.errors import ImageError, InvalidReference
+from nbcontainer.image.arriving import Arriving
 from nbcontainer.image.config import checked, diff_ids_of
-from nbcontainer.image.content import Content
+from nbcontainer.image.content import Content, compression
 from nbcontainer.image.image import architecture
 from nbcontainer.image.reference import Reference
 from nbcontainer.image.store import NewImage
@@ -26,18 +27,27 @@ from nbcontainer.image.tar import Tar
 #: The largest config, manifest or index that is read, and the most files an archive may have.
 LARGEST_JSON = 16 << 20
 MOST_FILES = 20_000
+#: The most layers that are unpacked before anybody knows whether they are of an image.
+MOST_LAYERS = 500
 _LINKS = 8
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
+#: The diff_id of a layer, and the bytes of its files.
+Unpacked = tuple[str, int]
+#: Begins to unpack the layer in a file that is still arriving.
+Unpack = Callable[[Arriving], "Future[Unpacked]"]
+
+
 @dataclass(frozen=True)
 class Member:
-    """A file of the archive, copied to `path`."""
+    """A file of the archive, copied to `path`; what its layer is, if it was unpacked on its way there."""
 
     path: Path
     digest: str
     size: int
+    layer: Future[Unpacked] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,16 @@ class Described:
 
 
 class Archive:
-    """What `read(n)` gives, its files copied into `workspace`. Raises `ImageError` for whatever is wrong with it."""
+    """What `read(n)` gives, its files copied into `workspace`. Raises `ImageError` for whatever is wrong with it.
 
-    def __init__(self, read: Callable[[int], bytes], workspace: Path) -> None:
+    What looks like a layer is given to `unpack` as it comes, before anybody knows whose layer it is.
+    """
+
+    def __init__(self, read: Callable[[int], bytes], workspace: Path, unpack: Unpack | None = None) -> None:
         self._members: dict[str, Member] = {}
         self._links: dict[str, str] = {}
-        content = Content(read)
+        unpacked = 0
+        content = Content(read, digest=False)
         archive = Tar(content.read)
         for entry in archive:
             name = posixpath.normpath(entry.name)
@@ -64,10 +78,12 @@ class Archive:
                 self._links[name] = entry.target
             elif entry.kind == "file":
                 self._links.pop(name, None)
-                self._members[name] = _copy(archive, workspace / str(len(self._members)))
+                member = _copy(archive, workspace / str(len(self._members)), unpack if unpacked < MOST_LAYERS else None)
+                unpacked += member.layer is not None
+                self._members[name] = member
             if len(self._members) + len(self._links) > MOST_FILES:
                 raise ImageError(f"the archive has more than {MOST_FILES} files: it is no image archive")
-        content.finish()
+        content.drain()
 
     def images(self) -> list[Described]:
         """Every image in it, in its order."""
@@ -146,17 +162,27 @@ class Archive:
         return found
 
 
-def _copy(archive: Tar, path: Path) -> Member:
-    digest, size = hashlib.sha256(), 0
-    with path.open("wb", buffering=0) as file:
+def _copy(archive: Tar, path: Path, unpack: Unpack | None) -> Member:
+    file, layer = Arriving(path), None
+    try:
         for offset, piece in archive.pieces():
-            if offset != size:
+            if offset != file.size:
                 raise ImageError("the archive has a sparse file: it is no image archive")
-            digest.update(piece)
-            size += len(piece)
-            while piece:
-                piece = piece[file.write(piece) :]
-    return Member(path, f"sha256:{digest.hexdigest()}", size)
+            file.write(piece)
+            if offset == 0 and unpack is not None and _looks_like_a_layer(piece):
+                layer = unpack(file)
+        file.finish()
+    except BaseException as error:
+        file.fail(error)
+        raise
+    finally:
+        file.close()
+    return Member(path, file.digest, file.size, layer)
+
+
+def _looks_like_a_layer(start: memoryview) -> bool:
+    """Whether it begins as a tar archive does, or something compressed."""
+    return compression(bytes(start[:8])) is not None or bytes(start[257:262]) == b"ustar"
 
 
 def _described(config: Member, layers: list[Member], names: list[str]) -> Described:

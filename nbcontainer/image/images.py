@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from nbcontainer.errors import Conflict, ImageError, InvalidArgument, InvalidReference, NotFound
 from nbcontainer.image import bootstrap, commit, diff, host
-from nbcontainer.image.archive import Archive, Described
+from nbcontainer.image.archive import Archive, Described, Member
 from nbcontainer.image.config import diff_ids_of
 from nbcontainer.image.image import Image as Image
 from nbcontainer.image.layers import Layers
@@ -182,30 +182,27 @@ class Images:
             return self._load(file)
 
     def _load(self, file: BinaryIO) -> Sequence[Image]:
-        with self._store.workspace() as workspace:
-            described = Archive(file.read, workspace).images()
+        with self._store.workspace() as workspace, self._layers.attempt() as attempt:
             layers: dict[str, StoredLayer] = {}
             files: dict[str, Path] = {}
+            described = Archive(file.read, workspace, attempt.unpack).images()
             images = [one.image for one in described]
-            try:
-                for one in described:
-                    _refuse_host(one.image.names)
-                    self._bring(one, layers, files)
-                self._store.add(images, layers.values(), files)
-            except BaseException:
-                self._layers.release([*layers])
-                self._store.collect()
-                self._layers.sweep()
-                raise
+            for one in described:
+                _refuse_host(one.image.names)
+                self._bring(one, layers, files)
+            self._store.add(images, layers.values(), files)
+            attempt.keep({diff_id for image in images for diff_id in image.diff_ids})
         return [self._image(image_id) for image_id in dict.fromkeys(image.id for image in images)]
 
     def _bring(self, described: Described, layers: dict[str, StoredLayer], files: dict[str, Path]) -> None:
-        """Unpack the layers that are new, and say what of them is to be recorded."""
+        """See to it that the layers are unpacked, and say what of them is to be recorded."""
         for diff_id, member in zip(described.image.diff_ids, described.layers, strict=True):
             self._layers.hold(diff_id)
             known = layers.get(diff_id) or self._store.layer(diff_id)
             if known is None or not (known.blob in files or self._store.blob(known.blob).exists()):
-                size = self._layers.unpack(diff_id, member.path)
+                size = _unpacked(member, diff_id)
+                if size is None:
+                    size = self._layers.unpack(diff_id, member.path)
                 layers[diff_id] = StoredLayer(diff_id, member.digest, size)
                 files[member.digest] = member.path
 
@@ -305,6 +302,15 @@ class Images:
                     raise ImageError(f"layer {diff_id[:19]} is missing from the store; load its image again")
                 self._layers.unpack(diff_id, self._store.blob(layer.blob))
         return Overlay("/", tuple(str(self._layers.path(diff_id)) for diff_id in diff_ids))
+
+
+def _unpacked(member: Member, diff_id: str) -> int | None:
+    """Bytes of the files of a layer that was unpacked on its way; None when it was not, or is another."""
+    try:
+        found, size = member.layer.result() if member.layer is not None else ("", 0)
+    except ImageError:
+        return None  # whoever unpacks it again says what is wrong with it
+    return size if found == diff_id else None
 
 
 def _refuse_host(names: Sequence[str]) -> None:

@@ -6,14 +6,21 @@ import fcntl
 import os
 import threading
 import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from nbcontainer.errors import ImageError
 from nbcontainer.image import locks, unpack
+from nbcontainer.image.arriving import Arriving
 from nbcontainer.image.content import Content
 from nbcontainer.image.store import Store, layer_directory
-from nbcontainer.image.tar import Tar
+from nbcontainer.image.unpacking import Unpacking
 from nbcontainer.lab.handle import Handle
+
+#: Layers of one image that are unpacked at the same time.
+AT_ONCE = 3
 
 
 class Layers:
@@ -49,19 +56,50 @@ class Layers:
 
         Either way `blob` is read to its end and found to be what `diff_id` says.
         """
-        self.hold(diff_id)
         try:
-            fd = os.open(blob, os.O_RDONLY | os.O_CLOEXEC)
+            file = blob.open("rb", buffering=0)
         except OSError:
             raise ImageError(f"layer {diff_id[:19]} is missing from the store; load its image again") from None
+        with file:
+            return self.stream(file.read, diff_id)[1]
+
+    def stream(self, source: Callable[[int], bytes], diff_id: str | None = None) -> tuple[str, int]:
+        """Unpack the layer that `source(n)` gives, as it comes: its diff_id and the bytes of its files.
+
+        With `diff_id` it must be that one. It is held until `release`. Raises `ImageError`, with nothing left, and
+        whatever `source` raises.
+        """
+        if diff_id is not None:
+            self.hold(diff_id)
+        self._make_directory()
+        name = None if diff_id is None else layer_directory(diff_id)
         try:
-            done = None
-            if not self.path(diff_id).is_dir():
-                self._make_directory()
-                done = self._lab.call(unpack.unpack, diff_id, str(self.path(diff_id)), fds=[fd])
-            return int(done["size"]) if done is not None else _measure(diff_id, fd)
+            content = Content(source)
+            with Unpacking(self._lab, self._directory, name) as unpacking:
+                while data := content.read():
+                    unpacking.write(data)
+                found = content.finish()
+                if diff_id is not None and found != diff_id:
+                    raise ImageError(f"it is not what its image says, but {found}")
+                self.hold(found)  # before it appears
+                return found, unpacking.finish(layer_directory(found))
+        except ImageError as error:
+            raise ImageError(f"layer {(diff_id or 'without a name')[:19]} cannot be unpacked: {error}") from None
+
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """Bring in layers for images that are not recorded yet: at the end, those that are not kept go again."""
+        attempt = Attempt(self, frozenset(self._held))
+        try:
+            yield attempt
         finally:
-            os.close(fd)
+            attempt.end()
+
+    def discard(self, diff_ids: Iterable[str]) -> None:
+        """Let these layers go, and remove them unless an image has them or another process uses them."""
+        self.release([*diff_ids])
+        self._store.collect()
+        self.sweep()
 
     def take(self, diff_id: str, upper: Path) -> None:
         """Make the upper directory of an overlay that nobody has mounted any more the layer's directory.
@@ -88,16 +126,45 @@ class Layers:
             self._lab.call(unpack.sweep, str(self._directory))
 
 
-def _measure(diff_id: str, fd: int) -> int:
-    """Bytes of the files of the layer in `fd`. Raises `ImageError` when it is not `diff_id`."""
-    with os.fdopen(os.dup(fd), "rb", buffering=0) as file:
-        file.seek(0)
-        content = Content(file.read)
-        size = sum(entry.size for entry in Tar(content.read))
-        found = content.finish()
-    if found != diff_id:
-        raise ImageError(f"layer {diff_id[:19]} is not what its image says, but {found}")
-    return size
+class Attempt:
+    """Layers that come in before anybody knows whether there will be an image of them, several at once."""
+
+    def __init__(self, layers: Layers, before: frozenset[str]) -> None:
+        self._layers = layers
+        self._before = before
+        self._brought: set[str] = set()
+        self._files: list[Arriving] = []
+        self._lock = threading.Lock()
+        self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="layer")
+
+    def unpack(self, file: Arriving, diff_id: str | None = None) -> Future[tuple[str, int]]:
+        """Begin to unpack the layer in `file`: its diff_id and the bytes of its files.
+
+        See `Layers.stream`.
+        """
+        with self._lock:
+            self._files.append(file)
+        return self._workers.submit(self._unpack, file, diff_id)
+
+    def _unpack(self, file: Arriving, diff_id: str | None) -> tuple[str, int]:
+        with file.reader() as read:
+            found, size = self._layers.stream(read, diff_id)
+        with self._lock:
+            self._brought.add(found)
+        return found, size
+
+    def keep(self, diff_ids: set[str]) -> None:
+        """Images that have these layers are recorded."""
+        self._brought -= diff_ids
+
+    def end(self) -> None:
+        """Remove what is left over, once nobody is at work any more."""
+        for file in self._files:
+            file.fail(ImageError("it was given up"))
+        self._workers.shutdown(cancel_futures=True)
+        unwanted = self._brought - self._before
+        if unwanted:
+            self._layers.discard(unwanted)
 
 
 def _close(held: dict[str, int]) -> None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nbcontainer.errors import ImageError
-from nbcontainer.image.content import CHUNK
 
+#: Bytes read at once.
+CHUNK = 1 << 20
 BLOCK = 512
 #: The most bytes that the names and the attributes of one entry may have, and the most parts of a sparse file.
 LARGEST = 1 << 20

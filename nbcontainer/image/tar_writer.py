@@ -12,8 +12,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from nbcontainer.image.content import CHUNK
-from nbcontainer.image.tar import BLOCK, Entry, Kind
+from nbcontainer.image.tar import BLOCK, CHUNK, Entry, Kind
 
 _TYPES: dict[Kind, bytes] = {"file": b"0", "link": b"1", "symlink": b"2", "directory": b"5", "fifo": b"6"}
 _SECOND = 10**9

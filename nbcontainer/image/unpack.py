@@ -14,9 +14,12 @@ import stat
 
 from nbcontainer.errors import ImageError, Unavailable
 from nbcontainer.image import locks
-from nbcontainer.image.content import Content
-from nbcontainer.image.tar import Entry, Tar
+from nbcontainer.image.tar import CHUNK, Entry, Tar
 from nbcontainer.lab.files import remove_tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: How names end of directories that are being filled or emptied. One that nobody holds is left from a kill.
 UNFINISHED = ".tmp"
@@ -35,26 +38,37 @@ _LARGEST_ID = (1 << 32) - 2
 DEEPEST = 256
 
 
-def unpack(diff_id: str, target: str, *, fds: list[int]) -> dict[str, int] | None:
-    """Unpack the layer in the file `fds[0]`, plain or gzip, to `target`, which appears whole or not at all.
+def unpack(directory: str, name: str | None, *, fds: list[int]) -> dict[str, int]:
+    """Unpack the plain archive that comes through `fds[0]` to `directory`/NAME, which appears whole or not at all.
+
+    NAME is what `fds[1]` says once all of the archive has come and was found to be right; nothing there means that
+    the archive was given up. With `name`, which is then the NAME, only one process does it at a time, and one that
+    finds it done just counts.
 
     `{"size": …, "devices": …, "owners": …, "attributes": …}`: bytes of its files, and how many devices, owners and
-    attributes were left out because no lab, or not this one, can make them. None when another process has done it
-    meanwhile. Raises `ImageError` when the archive is not one, or not `diff_id`'s, or the disk is full.
+    attributes were left out because no lab, or not this one, can make them. Raises `ImageError` when the archive is
+    none, or the disk is full.
     """
     os.umask(0o022)
-    beside = target + UNFINISHED
+    beside = f"{directory}/{name or os.urandom(12).hex()}{UNFINISHED}"
     held = _empty(beside)
     try:
-        if os.path.isdir(target):
-            remove_tree(beside)
-            return None
         try:
-            done = _fill(beside, diff_id, fds[0])
-            os.rename(beside, target)
+            if name is not None and os.path.isdir(f"{directory}/{name}"):
+                done = _count(fds[0])
+            else:
+                done = _fill(beside, fds[0])
+            verdict = os.read(fds[1], 256).decode()
+            if not verdict:
+                raise ImageError("it was given up")
+            target = f"{directory}/{verdict}"
+            if os.path.isdir(target):
+                remove_tree(beside)
+            else:
+                os.rename(beside, target)
         except BaseException as error:
             remove_tree(beside)
-            raise _told(error, diff_id) from None
+            raise _told(error) from None
         return done
     finally:
         os.close(held)
@@ -84,39 +98,51 @@ def _empty(beside: str) -> int:
         os.close(held)
 
 
-def _told(error: BaseException, diff_id: str) -> BaseException:
-    layer = f"layer {diff_id[:19]}"
-    if isinstance(error, ImageError):
-        return ImageError(f"{layer} cannot be unpacked: {error}")
+def _told(error: BaseException) -> BaseException:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ImageError(f"{layer} cannot be unpacked: no space left on device; nothing of it was kept")
+        return ImageError("no space left on device; nothing of it was kept")
     if isinstance(error, OSError | ValueError):
-        return ImageError(f"{layer} cannot be unpacked: {error}")
+        return ImageError(str(error))
     return error
 
 
-def _fill(root: str, diff_id: str, fd: int) -> dict[str, int]:
-    with os.fdopen(os.dup(fd), "rb", buffering=0) as file:
-        file.seek(0)
-        content = Content(file.read)
-        layer = Layer()
-        outside = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        os.chroot(root)
-        try:
-            os.chdir("/")
-            tar = Tar(content.read)
-            for entry in tar:
-                layer.add(entry, tar)
-            layer.finish()
-        finally:
-            os.fchdir(outside)
-            os.chroot(".")
-            os.close(outside)
-        # What follows the end of the archive is part of the digest too.
-        found = content.finish()
-    if found != diff_id:
-        raise ImageError(f"it is not what its image says, but {found}")
+def _coming(fd: int) -> Callable[[int], bytes]:
+    def read(most: int) -> bytes:
+        return os.read(fd, most)
+
+    return read
+
+
+def _fill(root: str, fd: int) -> dict[str, int]:
+    read = _coming(fd)
+    layer = Layer()
+    outside = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.chroot(root)
+    try:
+        os.chdir("/")
+        tar = Tar(read)
+        for entry in tar:
+            layer.add(entry, tar)
+        layer.finish()
+    finally:
+        os.fchdir(outside)
+        os.chroot(".")
+        os.close(outside)
+    _drain(read)
     return {"size": layer.size, **layer.left_out}
+
+
+def _count(fd: int) -> dict[str, int]:
+    read = _coming(fd)
+    size = sum(entry.size for entry in Tar(read))
+    _drain(read)
+    return {"size": size}
+
+
+def _drain(read: Callable[[int], bytes]) -> None:
+    """What follows the end of the archive is part of its digest too."""
+    while read(CHUNK):
+        pass
 
 
 class Layer:

@@ -216,7 +216,8 @@ def test_what_no_layer_may_have(layers: Layers, tmp_path: Path) -> None:
         (b"no archive at all" * 100, "not a tar archive"),
         (gzip.compress(tree({"f": b"x" * 9000}))[:-40], "gzip data is"),
         (tree({"f": os.urandom(9000)})[:5000], "cut off"),
-        (b"\x28\xb5\x2f\xfd" + bytes(100), "zstd"),
+        (b"\x28\xb5\x2f\xfd" + b"\xff" * 100, "its zstd data is damaged"),
+        (b"BZh91AY" + bytes(100), "compressed with bzip2"),
     ):
         refused(layers, bad, tmp_path, why)
 
