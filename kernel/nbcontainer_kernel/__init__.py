@@ -1,0 +1,1 @@
+"""Jupyter's side of nbcontainer: a kernel where containers are at hand, and kernels that run inside containers."""
