@@ -6,13 +6,14 @@ import builtins
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, cast
 
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound
 from nbcontainer.lab.handle import Handle
 from nbcontainer.network import netns_files
-from nbcontainer.network.netns import Netns
+from nbcontainer.network.netns import HostNetns, Netns, ProcessNetns
 from nbcontainer.network.sockets import Opener
 
 #: NAME_MAX: a name is a file's.
@@ -41,6 +42,7 @@ class Namespaces:
         self.execute = execute
         self.opener = Opener(lab)
         self._lock = threading.Lock()
+        self._counts: Counter[Hashable] = Counter()
         self._directory = -1
 
     def __del__(self) -> None:
@@ -71,7 +73,7 @@ class Namespaces:
 
     def attach(self, name: str, pid: int) -> Netns:
         """`ip netns attach`: a name for the namespace that a process of the lab is in."""
-        _, (fd,) = cast("tuple[None, builtins.list[int]]", self._of_pid(netns_files.open_pid, pid))
+        fd = self.open_pid(pid)
         try:
             return self.name(name, fd)
         finally:
@@ -116,6 +118,20 @@ class Namespaces:
         except OSError as error:
             raise _refused("open", OSError(error.errno, error.strerror, name)) from None
 
+    def open_pid(self, pid: int) -> int:
+        """A new descriptor of the namespace that a process of the lab is in. Raises `NotFound`."""
+        _, (fd,) = cast("tuple[None, builtins.list[int]]", self._of_pid(netns_files.open_pid, pid))
+        return fd
+
+    @property
+    def host(self) -> Netns:
+        """That of the lab's host."""
+        return HostNetns(self.lab)
+
+    def of_process(self, pidfd: int, name: str) -> Netns:
+        """That of a process, by a descriptor of it that the caller keeps; `name` is for showing."""
+        return ProcessNetns(name, self.lab, pidfd)
+
     def inode(self, name: str) -> int:
         """The inode number of it. Raises `NotFound`."""
         try:
@@ -138,6 +154,12 @@ class Namespaces:
             raise NotFound(f"Could not stat netns of pid {pid}: the lab has no such process") from None
         except PermissionError:
             raise InvalidArgument(f"the netns of pid {pid} cannot be seen: nobody may look into that process") from None
+
+    def count(self, what: Hashable) -> int:
+        """How often this lab has asked for `what` before."""
+        with self._lock:
+            self._counts[what] += 1
+            return self._counts[what] - 1
 
     # -- ids
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from socket import socket as Socket
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from nbcontainer.errors import NotFound
+from nbcontainer.errors import Conflict, NotFound
 from nbcontainer.network import within
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Netns:
             lab = current_lab()
         self.name = name
         self.lab = lab
-        self._namespaces: Namespaces = lab.netns  # type: ignore[attr-defined]
+        self.namespaces: Namespaces = lab.netns  # type: ignore[attr-defined]
         self._fd = -1
         self._within: list[AbstractContextManager[None]] = []
 
@@ -64,7 +65,7 @@ class Netns:
 
     def open(self) -> int:
         """A new descriptor of the namespace, for setns(2), IFLA_NET_NS_FD and the like; the caller closes it."""
-        return self._namespaces.open(self.name)
+        return self.namespaces.open(self.name)
 
     @property
     def fd(self) -> int:
@@ -79,7 +80,7 @@ class Netns:
     @property
     def inode(self) -> int:
         """The number that tells namespaces apart (lsns(8), NS)."""
-        return self._namespaces.inode(self.name)
+        return self.namespaces.inode(self.name)
 
     @property
     def exists(self) -> bool:
@@ -93,7 +94,7 @@ class Netns:
     def id(self) -> int | None:
         """What the lab's host calls it in netlink (`link-netnsid`), or None (`ip netns list-id`)."""
         with self.opened() as fd:
-            return self._namespaces.id_of(fd)
+            return self.namespaces.id_of(fd)
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -106,20 +107,20 @@ class Netns:
 
     def delete(self) -> None:
         """`ip netns delete`: the name goes at once, the namespace with its last process, socket or descriptor."""
-        self._namespaces.delete(self.name)
+        self.namespaces.delete(self.name)
         self.close()
 
     def pids(self) -> list[int]:
         """The lab's processes in it, by their numbers in the lab."""
         with self.opened() as fd:
-            return self._namespaces.pids(fd)
+            return self.namespaces.pids(fd)
 
     # -- sockets
 
     def socket(self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, proto: int = 0) -> Socket:
         """A socket that lives there; this process uses it as any other. Raises `OSError` as socket(2)."""
         with self.opened() as fd:
-            return self._namespaces.opener.new(family, type, proto, netns=fd)
+            return self.namespaces.opener.new(family, type, proto, netns=fd)
 
     def connect(self, address: tuple[str, int], timeout: float | None = None) -> Socket:
         """`socket.create_connection` from there: a TCP connection to `(address, port)`."""
@@ -158,7 +159,7 @@ class Netns:
         from nbcontainer.network.netlink import Netlink
 
         with self.opened() as fd:
-            return Netlink(self._namespaces.opener.netlink(netns=fd))
+            return Netlink(self.namespaces.opener.netlink(netns=fd))
 
     def __enter__(self) -> Self:
         """Within the block, the Python sockets that this thread (or this asyncio task) makes live there.
@@ -166,7 +167,7 @@ class Netns:
         Only those that `socket.socket` makes: a library that calls socket(2) by itself, in C, does not notice.
         """
         fd = self.open()
-        block = within.sockets_of(self._namespaces.opener, fd)
+        block = within.sockets_of(self.namespaces.opener, fd)
         block.__enter__()
         self._within.append(block)
         return self
@@ -184,4 +185,52 @@ class Netns:
         Gives an `ExecResult`: exit_code, stdout, stderr. `stdin` is bytes; `stdout` and `stderr` are sinks of bytes.
         """
         with self.opened() as fd:
-            return self._namespaces.execute(self.lab, argv, netns=(self.name, fd), **streams)
+            return self.namespaces.execute(self.lab, argv, netns=(self.name, fd), **streams)
+
+
+class HostNetns(Netns):
+    """The network namespace of the lab's host, which has no name."""
+
+    def __init__(self, lab: Handle) -> None:
+        super().__init__("", lab)
+
+    def __repr__(self) -> str:
+        return "<Netns of the lab's host>"
+
+    def open(self) -> int:
+        return self.namespaces.opener.netns()
+
+    @property
+    def inode(self) -> int:
+        with self.opened() as fd:
+            return os.fstat(fd).st_ino
+
+    def delete(self) -> None:
+        raise Conflict("the network namespace of the lab's host goes with the lab: `%lab reset` makes a new one")
+
+    def exec(self, argv: Sequence[str], **streams: Any) -> Any:
+        return self.namespaces.execute(self.lab, argv, **streams)
+
+
+class ProcessNetns(Netns):
+    """The network namespace of a process, such as a container's: `name` is only for showing."""
+
+    def __init__(self, name: str, lab: Handle, pidfd: int) -> None:
+        super().__init__(name, lab)
+        self._pidfd = pidfd
+
+    def open(self) -> int:
+        try:
+            return self.namespaces.opener.netns(self._pidfd)
+        except OSError as error:
+            if error.errno == errno.ESRCH:
+                raise NotFound(f"{self.name} has no network namespace: it is not running") from None
+            raise
+
+    @property
+    def inode(self) -> int:
+        with self.opened() as fd:
+            return os.fstat(fd).st_ino
+
+    def delete(self) -> None:
+        raise Conflict(f"the network namespace of {self.name} goes with it")

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import subprocess
 
 from nbcontainer.lab import shell
+from nbcontainer.lab.host import loopback_up
 from nbcontainer.lab.inside import Descriptors
 from nbcontainer.syscalls import mounts, namespaces
 
@@ -24,6 +27,7 @@ ETC = "/etc/netns"
 def directory() -> Descriptors:
     """A descriptor of `DIRECTORY`: whoever has it sees the names and opens the namespaces without asking again."""
     _share()
+    _addresses_at_once()
     return Descriptors(None, [os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)])
 
 
@@ -51,8 +55,9 @@ def add(names: list[str], loopback: bool) -> int:
             _file(path, name)
             made.append(name)
             namespaces.unshare(namespaces.CLONE_NEWNET)
+            _addresses_at_once()
             if loopback:
-                _loopback_up()
+                loopback_up()
             mounts.mount("/proc/self/ns/net", path, None, mounts.MS_BIND)
     except BaseException:
         delete(made)
@@ -79,10 +84,15 @@ def _file(path: str, name: str) -> None:
         raise OSError(error.errno, error.strerror, name) from None
 
 
-def _loopback_up() -> None:
-    from nbcontainer.lab.host import loopback_up
-
-    loopback_up()
+def _addresses_at_once() -> None:
+    """No duplicate address detection here: a link's own IPv6 address is then there as soon as the link is up, instead
+    of "tentative" for a second or two, and what is shown of it repeats (Documentation/networking/ip-sysctl.rst)."""
+    for scope in ("all", "default"):
+        try:
+            with open(f"/proc/sys/net/ipv6/conf/{scope}/accept_dad", "w") as file:
+                file.write("0")
+        except FileNotFoundError:
+            return  # a kernel without IPv6
 
 
 def delete(names: list[str]) -> None:
@@ -163,7 +173,20 @@ def execute(
     except OSError as error:
         os.write(ends[-1], f"{name}: {error.filename or 'netns'}: {error.strerror}\n".encode())
         os._exit(255)
-    shell.main(argv, working_directory, environment, fds=ends)
+    shell.main(_runnable(argv, environment), working_directory, environment, fds=ends)
+
+
+def _runnable(argv: list[str], environment: dict[str, str]) -> list[str]:
+    """`argv`, or busybox's applet of that name on a machine without the program (ping, ifconfig, brctl)."""
+    path = environment.get("PATH", os.defpath)
+    if not argv or "/" in argv[0] or shutil.which(argv[0], path=path):
+        return argv
+    busybox = shutil.which("busybox", path=path)
+    return [busybox, *argv] if busybox and argv[0] in _applets(busybox) else argv
+
+
+def _applets(busybox: str) -> list[str]:
+    return subprocess.run([busybox, "--list"], stdout=subprocess.PIPE, text=True, check=False).stdout.split()
 
 
 def _own_sys() -> None:

@@ -68,10 +68,14 @@ def _file(request: dict[str, Any]) -> int:
 
 
 def _tuntap(request: dict[str, Any]) -> int:
-    """/dev/net/tun attached to a tun or tap link, which is made when there is none of that name."""
+    return open_tuntap(request["name"], request["flags"])
+
+
+def open_tuntap(name: str, flags: int) -> int:
+    """/dev/net/tun attached to a tun or tap link of the caller's namespace, made when there is none of that name."""
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", request["name"].encode(), request["flags"]))
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
     except BaseException:
         os.close(fd)
         raise
