@@ -13,6 +13,7 @@ from typing import Any, cast
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound
 from nbcontainer.lab.handle import Handle
 from nbcontainer.network import netns_files
+from nbcontainer.network.monitor import Monitor
 from nbcontainer.network.netns import HostNetns, Netns, ProcessNetns
 from nbcontainer.network.sockets import Opener
 
@@ -154,6 +155,10 @@ class Namespaces:
             raise NotFound(f"Could not stat netns of pid {pid}: the lab has no such process") from None
         except PermissionError:
             raise InvalidArgument(f"the netns of pid {pid} cannot be seen: nobody may look into that process") from None
+
+    def monitor(self, on_line: Callable[[str], object] | None = None) -> Monitor:
+        """Watch names come and go, from now on."""
+        return Monitor(self.lab, self._files(), on_line)
 
     def count(self, what: Hashable) -> int:
         """How often this lab has asked for `what` before."""
