@@ -13,6 +13,12 @@ Live = Mapping[str, Callable[[], Iterable[str]]]
 def complete(root: Command, words: Sequence[str], live: Live) -> list[str]:
     """What the last of `words` (perhaps empty) can become. `words` do not have the root's own name."""
     *before, word = words or [""]
+    if root.raw:
+        while before and before[0].startswith("-"):
+            if before.pop(0) in ("-n", "-netns") and not before:
+                return _starting(word, _live("netns", live))
+            if before and before[0] in live["netns"]():
+                before.pop(0)
     command = root
     while command.commands and before:
         found = command.subcommand(before.pop(0))

@@ -22,7 +22,7 @@ from nbcontainer.magics.completion import complete
 from nbcontainer.magics.dispatch import ROOTS, dispatch
 from nbcontainer.magics.grammar import Command
 from nbcontainer.magics.live import LIVE
-from nbcontainer.view import groups, objects
+from nbcontainer.view import groups, network, objects
 
 Undo = list[Callable[[], object]]
 
@@ -164,6 +164,7 @@ VIEWS = (
     ("nbcontainer.container.container", "Container", objects.container_html, None),
     ("nbcontainer.container.volumes", "Volume", objects.volume_html, None),
     ("nbcontainer.image.images", "Image", objects.image_html, None),
+    ("nbcontainer.network.netns", "Netns", network.netns_html, None),
     ("nbcontainer.runtime", "Lab", objects.lab_html, objects.lab_text),
 )
 

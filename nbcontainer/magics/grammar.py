@@ -71,7 +71,9 @@ class Command:
     """A command or a group of commands.
 
     `action` is called with what was typed. With `stops_at_argument`, what follows the first argument belongs
-    to the command in the container. `cell` says what the cell of `%%…` is to it ("" when it takes none).
+    to the command in the container. With `raw` it reads its words itself, all of them, in a grammar that is not
+    Docker's; its subcommands are for help and Tab. `cell` says what the cell of `%%…` is to it ("" when it takes
+    none).
     """
 
     name: str
@@ -82,6 +84,7 @@ class Command:
     aliases: tuple[str, ...] = ()
     action: Callable[[Call], object] | None = None
     stops_at_argument: bool = False
+    raw: bool = False
     cell: str = ""
 
     def option(self, long: str) -> Option | None:

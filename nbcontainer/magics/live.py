@@ -54,6 +54,20 @@ def labs() -> Iterable[str]:
     return sorted(path.name for path in lab.home.labs.iterdir() if not path.name.startswith("~")) if lab else []
 
 
+def netns() -> Iterable[str]:
+    """The named network namespaces, then the containers that run."""
+    lab = runtime.lab_running()
+    return [*lab.netns.names(), *running()] if lab else []
+
+
+def links() -> Iterable[str]:
+    """The links of the lab's host."""
+    from nbcontainer.network.ip.command import ip
+
+    lab = runtime.lab_running()
+    return [row["ifname"] for row in ip(lab.netns.host, ["link"]) or ()] if lab else []
+
+
 LIVE: Mapping[str, Callable[[], Iterable[str]]] = {
     "bootstrap": lambda: ["busybox"],
     "capability": lambda: CAPABILITIES,
@@ -61,6 +75,8 @@ LIVE: Mapping[str, Callable[[], Iterable[str]]] = {
     "container": containers,
     "image": images,
     "lab": labs,
+    "link": links,
+    "netns": netns,
     "path": lambda: [f"{name}:" for name in containers()],
     "running": running,
     "signal": lambda: sorted(known.name.removeprefix("SIG") for known in signal.Signals),

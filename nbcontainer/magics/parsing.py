@@ -54,6 +54,8 @@ def parse(root: Command, words: Sequence[str]) -> Parsed:
     """
     command, path = root, root.name
     rest = list(words)
+    if root.raw:
+        return _raw(root, rest)
     while command.commands and rest and not rest[0].startswith("-"):
         found = command.subcommand(rest[0])
         if found is None:
@@ -65,6 +67,19 @@ def parse(root: Command, words: Sequence[str]) -> Parsed:
     if not parsed.help:
         _count(parsed)
     return parsed
+
+
+def _raw(root: Command, words: list[str]) -> Parsed:
+    """All words for the root's action, but for `--help` behind it or a subcommand."""
+    command, path = root, root.name
+    for word in words:
+        if word in ("--help", "-h", "help"):
+            return Parsed(command, path, help=True)
+        found = command.subcommand(word)
+        if found is None:
+            break
+        command, path = found, f"{path} {found.name}"
+    return Parsed(root, root.name, arguments=words)
 
 
 def unknown_command(command: Command, path: str, word: str) -> UsageError:

@@ -38,9 +38,10 @@ class Both:
 
     def same(self, *lines: str) -> None:
         for line in lines:
+            ours = self.ours(line)  # first: it waits until the kernel has made up its mind about carriers
             # Newer ones also say who an address is from.
             theirs = self.theirs(line).replace(" proto kernel_ll", "").replace(" proto kernel_lo", "")
-            assert self.ours(line) == theirs, line
+            assert ours == theirs, line
 
     def same_lines(self, *lines: str) -> None:
         """The kernel's own order is by a hash that changes."""

@@ -1,0 +1,93 @@
+"""`%netns` in a real kernel."""
+
+from __future__ import annotations
+
+from tests.magics.conftest import Kernel
+
+#: The course's section 5, as it is typed; `ping` with a count, since it would not end.
+SECTION_5 = """
+%netns add r1
+%netns add r2
+%netns link add name veth1.1 type veth peer name veth1.2
+%netns link set dev veth1.2 netns r1
+%netns exec r1 ip link set dev veth1.2 name eth0
+%netns addr add 10.1.0.1/24 dev veth1.1
+%netns link set veth1.1 up
+%netns exec r1 ifconfig eth0 10.1.0.2/24 up
+%netns link set dev veth1.1 netns r2
+%netns exec r2 ifconfig veth1.1 10.1.0.3/24 up
+"""
+
+
+def test_section_5(kernel: Kernel) -> None:
+    cell = kernel.ok(SECTION_5)
+    assert (cell.stdout, cell.stderr) == ("", "")
+    assert kernel.ok("%netns list").displays[0]["text/plain"] == "r1 (id: 0)\nr2 (id: 1)"
+    assert "1 packets transmitted, 1 " in kernel.ok("%netns exec r2 ping -c 1 10.1.0.2").stdout
+    assert "10.1.0.2 dev veth1.1 lladdr 02:44:" in kernel.ok("%netns -n r2 neigh").displays[0]["text/plain"]
+
+
+def test_tables_and_objects(kernel: Kernel) -> None:
+    cell = kernel.ok("r1 = %netns add r1\nr1")
+    assert cell.result is not None
+    assert ">r1</span>" in cell.result["text/html"]
+    (shown,) = kernel.ok("t = %netns link show").displays
+    assert shown["text/plain"].startswith("1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536")
+    assert '<td class="nbc-code">lo</td>' in shown["text/html"]
+    assert kernel.ok("t.answer.rows[0]['ifname']").result == {"text/plain": "'lo'"}
+    assert kernel.ok("%netns -n r1 -br link").displays[0]["text/plain"].startswith("lo               DOWN ")
+    assert kernel.ok("%netns -j -n r1 addr").stdout.startswith('[{"ifindex": 1, "ifname": "lo"')
+
+
+def test_a_cell_runs_there(kernel: Kernel) -> None:
+    kernel.ok("%netns add r1")
+    cell = kernel.ok("%%netns exec r1\nip link set lo up\nip -br addr show lo | cut -c1-40\nip netns identify")
+    assert cell.stdout == "lo               UNKNOWN        127.0.0.\nr1\n"
+    assert kernel.ok("%%netns exec r1 cat\nsome text").stdout == "some text\n"
+    failed = kernel.run("%%netns exec r1\nexit 3")
+    assert failed.error is not None
+    assert failed.error["traceback"] == ["Error: the script in r1 exited with 3"]
+    assert kernel.ok("(%netns exec --no-check r1 false)".strip("()")).error is None
+    kernel.ok("%netns add r2")
+    assert kernel.ok("%netns -all exec ip netns identify").stdout == "\nnetns: r1\nr1\n\nnetns: r2\nr2\n"
+
+
+def test_pids_identify_attach_set_and_monitor(kernel: Kernel) -> None:
+    kernel.ok("m = %netns monitor")
+    kernel.ok("r1 = %netns add r1")
+    kernel.ok("%%netns exec r1\nsleep 300 >/dev/null 2>&1 &")
+    kernel.ok("(pid,) = r1.pids()")
+    assert kernel.ok("%netns identify $pid").displays[0]["text/plain"] == "r1"
+    kernel.ok("%netns attach again $pid")
+    kernel.ok("%netns set r1 7")
+    assert kernel.ok("%netns").displays[0]["text/plain"] == "again (id: 7)\nr1 (id: 7)"
+    kernel.ok("%netns del again")
+    result = kernel.ok("m.wait(3)").result
+    assert result == {"text/plain": "['add r1', 'add again', 'delete again']"}
+    kernel.ok("m.stop()")
+
+
+def test_a_containers_namespace_has_its_name(kernel: Kernel) -> None:
+    kernel.ok("%container run -d --name web busybox sleep 1000")
+    assert "inet 172.17.0.2/16" in kernel.ok("%netns -n web addr").displays[0]["text/plain"]
+    assert "web" in kernel.complete("%netns -n ")
+    kernel.ok("%container stop -t 0 web")
+    assert "it is not running" in str(kernel.run("%netns -n web addr").error)
+
+
+def test_mistakes_and_help(kernel: Kernel) -> None:
+    for line, text in (
+        ("%netns frob", "unknown command: %netns frob"),
+        ("%netns exec nosuch true", 'Cannot open network namespace "nosuch": No such file or directory'),
+        ("%netns add r/1", "Invalid netns name 'r/1'"),
+        ("%netns exec", "No netns name specified"),
+        ("%%netns link\nx", "only `%%netns exec NAME` takes a cell"),
+        ("%netns del nosuch", "Cannot remove namespace file"),
+    ):
+        error = kernel.run(line).error
+        assert error is not None, line
+        assert text in error["evalue"], line
+    assert "Commands:\n  add " in kernel.ok("%netns --help").stdout
+    assert "Usage:  %netns link COMMAND" in kernel.ok("%netns link --help").stdout
+    assert kernel.complete("%netns mon") == ["monitor"]
+    assert "lo" in kernel.complete("%netns link set ")
