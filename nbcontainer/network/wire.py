@@ -43,6 +43,7 @@ VETH_INFO_PEER = 1
 IFA_ADDRESS = 1
 IFA_LOCAL = 2
 IFA_BROADCAST = 4
+RTA_DST = 1
 RTA_GATEWAY = 5
 RTA_OIF = 4
 
@@ -52,25 +53,28 @@ RTPROT_BOOT = 3
 RT_SCOPE_UNIVERSE = 0
 RTN_UNICAST = 1
 
-_NESTED = 0x8000
-_CREATE = NLM_F_CREATE | NLM_F_EXCL
+NESTED = 0x8000
+CREATE = NLM_F_CREATE | NLM_F_EXCL
 #: The index a container's eth0 has: lo is 1.
 ETH0 = 2
 #: How the MAC address of the bridge's end of every pair of ours begins: what tells it from a link made by hand.
 OURS = "02:43:"
 
 
-def _attribute(kind: int, data: bytes) -> bytes:
+def attribute(kind: int, data: bytes) -> bytes:
+    """One attribute (struct rtattr), padded."""
     length = 4 + len(data)
     return struct.pack("HH", length, kind) + data + b"\0" * (-length % 4)
 
 
-def _link(index: int = 0, flags: int = 0) -> bytes:
+def link_message(index: int = 0, flags: int = 0) -> bytes:
+    """The head of a message about a link (struct ifinfomsg); index 0 where its name says which."""
     return struct.pack("BBHiII", socket.AF_UNSPEC, 0, 0, index, flags, flags)
 
 
-def _name(text: str) -> bytes:
-    return _attribute(IFLA_IFNAME, text.encode() + b"\0")
+def name_attribute(text: str) -> bytes:
+    """A link's name."""
+    return attribute(IFLA_IFNAME, text.encode() + b"\0")
 
 
 def mac_bytes(text: str) -> bytes:
@@ -122,7 +126,7 @@ class Rtnetlink:
     def links(self) -> list[dict[str, Any]]:
         """Every link: `{"index", "name", "flags", "mac", "master"}`."""
         self._sequence += 1
-        body = _link()
+        body = link_message()
         head = struct.pack("IHHII", 16 + len(body), RTM_GETLINK, NLM_F_REQUEST | NLM_F_ROOT_MATCH, self._sequence, 0)
         self.sock.send(head + body)
         found: list[dict[str, Any]] = []
@@ -138,19 +142,19 @@ class Rtnetlink:
 
     def link_add(self, kind: str, name: str, *, index: int = 0, mac: str | None = None, up: bool = True) -> None:
         """`ip link add NAME type KIND`."""
-        body = _link(index, IFF_UP if up else 0) + _name(name)
+        body = link_message(index, IFF_UP if up else 0) + name_attribute(name)
         if mac:
-            body += _attribute(IFLA_ADDRESS, mac_bytes(mac))
-        body += _attribute(IFLA_LINKINFO | _NESTED, _attribute(IFLA_INFO_KIND, kind.encode()))
-        self.request(RTM_NEWLINK, _CREATE, body, f"link {name}")
+            body += attribute(IFLA_ADDRESS, mac_bytes(mac))
+        body += attribute(IFLA_LINKINFO | NESTED, attribute(IFLA_INFO_KIND, kind.encode()))
+        self.request(RTM_NEWLINK, CREATE, body, f"link {name}")
 
     def link_delete(self, name: str) -> None:
         """`ip link del NAME`."""
-        self.request(RTM_DELLINK, 0, _link() + _name(name), f"link {name}")
+        self.request(RTM_DELLINK, 0, link_message() + name_attribute(name), f"link {name}")
 
     def address_add(self, index: int, address: str, prefixlen: int, broadcast: str | None = None) -> None:
         """`ip addr add ADDRESS/PREFIXLEN dev INDEX`."""
-        self.request(*_address(index, address, prefixlen, broadcast))
+        self.request(*address_message(index, address, prefixlen, broadcast))
 
 
 def _parse_link(message: bytes) -> dict[str, Any]:
@@ -172,20 +176,25 @@ def _parse_link(message: bytes) -> dict[str, Any]:
     return link
 
 
-def _address(index: int, address: str, prefixlen: int, broadcast: str | None) -> tuple[int, int, bytes, str]:
+def address_message(index: int, address: str, prefixlen: int, broadcast: str | None) -> tuple[int, int, bytes, str]:
+    """The request for `ip addr add`, as `Rtnetlink.batch` takes it."""
     body = struct.pack("BBBBi", socket.AF_INET, prefixlen, 0, RT_SCOPE_UNIVERSE, index)
-    body += _attribute(IFA_LOCAL, socket.inet_aton(address)) + _attribute(IFA_ADDRESS, socket.inet_aton(address))
+    body += attribute(IFA_LOCAL, socket.inet_aton(address)) + attribute(IFA_ADDRESS, socket.inet_aton(address))
     if broadcast:
-        body += _attribute(IFA_BROADCAST, socket.inet_aton(broadcast))
-    return RTM_NEWADDR, _CREATE, body, f"address {address}"
+        body += attribute(IFA_BROADCAST, socket.inet_aton(broadcast))
+    return RTM_NEWADDR, CREATE, body, f"address {address}"
 
 
-def _default_route(gateway: str, index: int) -> tuple[int, int, bytes, str]:
+def route_message(gateway: str, index: int, to: str = "0.0.0.0", prefixlen: int = 0) -> tuple[int, int, bytes, str]:
+    """The request for `ip route add TO/PREFIXLEN via GATEWAY dev INDEX`; without `to` it is the default route."""
     body = struct.pack(
-        "BBBBBBBBI", socket.AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0
+        "BBBBBBBBI",
+        *(socket.AF_INET, prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0),
     )
-    body += _attribute(RTA_GATEWAY, socket.inet_aton(gateway)) + _attribute(RTA_OIF, struct.pack("i", index))
-    return RTM_NEWROUTE, _CREATE, body, f"default route via {gateway}"
+    body += attribute(RTA_DST, socket.inet_aton(to)) if prefixlen else b""
+    body += attribute(RTA_GATEWAY, socket.inet_aton(gateway)) + attribute(RTA_OIF, struct.pack("i", index))
+    what = f"route {to}/{prefixlen}" if prefixlen else "default route"
+    return RTM_NEWROUTE, CREATE, body, f"{what} via {gateway}"
 
 
 def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int, netlink: socket.socket) -> None:
@@ -200,17 +209,17 @@ def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int
     """
     host = Rtnetlink(host_netlink)
     # By default a veth has a queue for every processor, each with an entry in /sys: a third of the time it takes.
-    queues = _attribute(IFLA_NUM_TX_QUEUES, struct.pack("I", 1)) + _attribute(IFLA_NUM_RX_QUEUES, struct.pack("I", 1))
-    peer = _link(ETH0) + _name("eth0") + _attribute(IFLA_ADDRESS, mac_bytes(endpoint["mac"])) + queues
-    peer += _attribute(IFLA_NET_NS_FD, struct.pack("i", netns_fd))
-    info = _attribute(IFLA_INFO_KIND, b"veth")
-    info += _attribute(IFLA_INFO_DATA | _NESTED, _attribute(VETH_INFO_PEER | _NESTED, peer))
+    queues = attribute(IFLA_NUM_TX_QUEUES, struct.pack("I", 1)) + attribute(IFLA_NUM_RX_QUEUES, struct.pack("I", 1))
+    peer = link_message(ETH0) + name_attribute("eth0") + attribute(IFLA_ADDRESS, mac_bytes(endpoint["mac"])) + queues
+    peer += attribute(IFLA_NET_NS_FD, struct.pack("i", netns_fd))
+    info = attribute(IFLA_INFO_KIND, b"veth")
+    info += attribute(IFLA_INFO_DATA | NESTED, attribute(VETH_INFO_PEER | NESTED, peer))
 
     def pair(index: int) -> tuple[int, int, bytes, str]:
-        body = _link(index, IFF_UP) + _name(endpoint["veth"]) + queues
-        body += _attribute(IFLA_ADDRESS, mac_bytes(endpoint["host_mac"]))
-        body += _attribute(IFLA_MASTER, struct.pack("i", endpoint["bridge_index"]))
-        return RTM_NEWLINK, _CREATE, body + _attribute(IFLA_LINKINFO | _NESTED, info), f"link {endpoint['veth']}"
+        body = link_message(index, IFF_UP) + name_attribute(endpoint["veth"]) + queues
+        body += attribute(IFLA_ADDRESS, mac_bytes(endpoint["host_mac"]))
+        body += attribute(IFLA_MASTER, struct.pack("i", endpoint["bridge_index"]))
+        return RTM_NEWLINK, CREATE, body + attribute(IFLA_LINKINFO | NESTED, info), f"link {endpoint['veth']}"
 
     try:
         host.request(*pair(endpoint["ifindex"]))
@@ -219,9 +228,9 @@ def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int
         host.request(*pair(index))
     Rtnetlink(netlink).batch(
         [
-            _address(ETH0, endpoint["ip"], endpoint["prefixlen"], endpoint["broadcast"]),
-            (RTM_NEWLINK, 0, _link(ETH0, IFF_UP), "eth0 up"),
-            _default_route(endpoint["gateway"], ETH0),
+            address_message(ETH0, endpoint["ip"], endpoint["prefixlen"], endpoint["broadcast"]),
+            (RTM_NEWLINK, 0, link_message(ETH0, IFF_UP), "eth0 up"),
+            route_message(endpoint["gateway"], ETH0),
         ]
     )
 
