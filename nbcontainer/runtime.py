@@ -19,6 +19,7 @@ from nbcontainer.lab.handle import SEED, Handle
 from nbcontainer.lab.home import Home
 from nbcontainer.network.namespaces import Namespaces
 from nbcontainer.network.networks import Networks
+from nbcontainer.topology.network import Topologies
 
 
 class Lab(Handle):
@@ -91,6 +92,11 @@ class Lab(Handle):
     def netns(self) -> Namespaces:
         """The named network namespaces of this lab."""
         return Namespaces(self, execute=on_host.run)
+
+    @cached_property
+    def topologies(self) -> Topologies:
+        """The topologies that are up in this lab."""
+        return Topologies(self, self.netns, lambda: self.containers)
 
     @cached_property
     def volumes(self) -> Volumes:

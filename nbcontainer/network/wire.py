@@ -125,20 +125,22 @@ class Rtnetlink:
 
     def links(self) -> list[dict[str, Any]]:
         """Every link: `{"index", "name", "flags", "mac", "master"}`."""
+        return [_parse_link(message) for kind, message in self.dump(RTM_GETLINK, link_message()) if kind == RTM_NEWLINK]
+
+    def dump(self, kind: int, body: bytes) -> list[tuple[int, bytes]]:
+        """Everything of a kind: each answer's own kind and its body."""
         self._sequence += 1
-        body = link_message()
-        head = struct.pack("IHHII", 16 + len(body), RTM_GETLINK, NLM_F_REQUEST | NLM_F_ROOT_MATCH, self._sequence, 0)
+        head = struct.pack("IHHII", 16 + len(body), kind, NLM_F_REQUEST | NLM_F_ROOT_MATCH, self._sequence, 0)
         self.sock.send(head + body)
-        found: list[dict[str, Any]] = []
+        found: list[tuple[int, bytes]] = []
         while True:
-            for kind, _, message in self._receive():
-                if kind == NLMSG_DONE:
+            for answer, _, message in self._receive():
+                if answer == NLMSG_DONE:
                     return found
-                if kind == NLMSG_ERROR:
+                if answer == NLMSG_ERROR:
                     number = -struct.unpack_from("i", message)[0]
-                    raise OSError(number, os.strerror(number), "links")
-                if kind == RTM_NEWLINK:
-                    found.append(_parse_link(message))
+                    raise OSError(number, os.strerror(number), "dump")
+                found.append((answer, message))
 
     def link_add(self, kind: str, name: str, *, index: int = 0, mac: str | None = None, up: bool = True) -> None:
         """`ip link add NAME type KIND`."""
@@ -157,22 +159,26 @@ class Rtnetlink:
         self.request(*address_message(index, address, prefixlen, broadcast))
 
 
+def attributes(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The attributes from `offset` on: each one's kind, without the bit for nesting, and what is in it."""
+    while offset + 4 <= len(data):
+        length, kind = struct.unpack_from("HH", data, offset)
+        if length < 4:
+            return
+        yield kind & ~NESTED, data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+
+
 def _parse_link(message: bytes) -> dict[str, Any]:
     _, _, _, index, flags, _ = struct.unpack_from("BBHiII", message)
     link: dict[str, Any] = {"index": index, "flags": flags, "name": "", "mac": "", "master": 0}
-    offset = 16
-    while offset + 4 <= len(message):
-        length, kind = struct.unpack_from("HH", message, offset)
-        if length < 4:
-            break
-        data = message[offset + 4 : offset + length]
+    for kind, data in attributes(message, 16):
         if kind == IFLA_IFNAME:
             link["name"] = data.rstrip(b"\0").decode()
         elif kind == IFLA_ADDRESS:
             link["mac"] = data.hex(":")
         elif kind == IFLA_MASTER:
             link["master"] = struct.unpack("i", data)[0]
-        offset += (length + 3) & ~3
     return link
 
 

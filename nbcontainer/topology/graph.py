@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound
 from nbcontainer.topology import shapes
-from nbcontainer.topology.quality import Quality
+from nbcontainer.topology.quality import PERFECT, Quality
 
 if TYPE_CHECKING:
     from nbcontainer.runtime import Lab
@@ -52,7 +52,7 @@ class Link:
 
     a: str
     b: str
-    quality: Quality = Quality()
+    quality: Quality = PERFECT
 
     @property
     def ends(self) -> tuple[str, str]:
@@ -96,7 +96,9 @@ class Topology:
     def switch(self, name: str, *, stp: bool | None = None) -> Node:
         """Add a switch: a Linux bridge on the lab's host. Raises `InvalidArgument`, `Conflict`."""
         if len(name) > LINK_NAME - len("-eth1"):
-            raise InvalidArgument(f"the name of switch {name} is too long: {name}-eth1, a port of it, has at most 15 letters")
+            raise InvalidArgument(
+                f"the name of switch {name} is too long: {name}-eth1, a port of it, has at most 15 letters"
+            )
         return self._add(Node(name, "switch", stp=stp))
 
     def router(self, name: str) -> Node:
@@ -134,7 +136,9 @@ class Topology:
                 if ports > PORTS:
                     raise InvalidArgument(f"switch {name} has too many links: a Linux bridge has at most {PORTS} ports")
                 if len(f"{name}-eth{ports}") > LINK_NAME:
-                    raise InvalidArgument(f"the name of switch {name} is too long for port {name}-eth{ports}: at most 15 letters")
+                    raise InvalidArgument(
+                        f"the name of switch {name} is too long for port {name}-eth{ports}: at most 15 letters"
+                    )
         for name in link.ends:
             self._degrees[name] = self._degrees.get(name, 0) + 1
         self.links.append(link)
@@ -204,8 +208,8 @@ class Topology:
         return cls._shaped(shapes.mesh(n, hosts, routers), link)
 
     @classmethod
-    def _shaped(cls, shape: shapes.Shape, link: dict[str, str]) -> Self:
-        made = cls(shape.name)
+    def _shaped(cls, shape: shapes.Shape, link: dict[str, str], name: str | None = None) -> Self:
+        made = cls(name or shape.name)
         quality = Quality.parse(link)
         for name, kind in shape.nodes:
             made._add(Node(name, kind))
@@ -214,9 +218,16 @@ class Topology:
         return made
 
     @classmethod
-    def shape(cls, text: str, **link: str) -> Self:
+    def shape(cls, text: str, *, name: str | None = None, **link: str) -> Self:
         """From a line: `tree 3 4`, `tree,3,4` or `tree(3, 4)`; `ring 4 routers`. Raises `InvalidArgument`."""
-        return cls._shaped(shapes.parse(text), link)
+        return cls._shaped(shapes.parse(text), link, name)
+
+    @classmethod
+    def yaml(cls, text: str, name: str | None = None) -> Topology:
+        """From a YAML document (`document.read`), which may say its name itself. Raises `InvalidArgument`."""
+        from nbcontainer.topology import document
+
+        return document.read(text, name)
 
     # -- in the lab
 
@@ -263,4 +274,3 @@ def _interface(name: str, ip: str | None) -> IPv4Interface | None:
     if found.ip in (found.network.network_address, found.network.broadcast_address) and found.network.prefixlen < 31:
         raise InvalidArgument(f"invalid ip {ip!r} of host {name}: it is the network's own")
     return found
-

@@ -91,6 +91,10 @@ class Plan:
                     return interface
         return None
 
+    def segment(self, number: int) -> list[Interface]:
+        """The ends in a segment that have addresses: hosts' first, then routers'."""
+        return self._segments[number]
+
     def looped(self, switch: str) -> bool:
         """Whether the switches of its segment form a loop, so that it needs the spanning tree protocol."""
         stp = self.topology.nodes[switch].stp
@@ -124,8 +128,8 @@ class Plan:
         """Number the segments: first those of hosts, in the order of the hosts, then those between routers."""
         self._looped: set[str] = set()
         self._segments: list[list[Interface]] = []
-        for node in self.topology.of_kind("host", "router", "switch"):
-            for interface in self.interfaces[node.name]:
+        for name in (*self.topology.hosts, *self.topology.routers, *self.topology.switches):
+            for interface in self.interfaces[name]:
                 if interface.segment < 0:
                     self._segments.append(self._fill(interface, len(self._segments)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -41,9 +41,10 @@ class Quality:
             if key not in PARSERS:
                 raise InvalidArgument(f"a link has no {key}: it has {', '.join(PARSERS)}")
         values = {key: PARSERS[key](key, value) for key, value in given.items() if value not in (None, "")}
-        if values.get("jitter") and not values.get("delay"):
+        rate, delay, jitter = (round(values.get(key, 0)) for key in ("rate", "delay", "jitter"))
+        if jitter and not delay:
             raise InvalidArgument("jitter varies a delay: give the link a delay too")
-        return cls(**values)
+        return cls(rate, delay, jitter, values.get("loss", 0.0))
 
     @property
     def needs_netem(self) -> bool:
@@ -63,6 +64,10 @@ class Quality:
         if "loss" in said:
             said["loss"] += " loss"
         return ", ".join(said.values())
+
+
+#: A link as fast as the machine.
+PERFECT = Quality()
 
 
 def _number(key: str, value: object, units: Mapping[str, int], example: str) -> float:
@@ -94,7 +99,7 @@ def _loss(key: str, value: object) -> float:
     return float(found[1])
 
 
-PARSERS = {"rate": _rate, "delay": _time, "jitter": _time, "loss": _loss}
+PARSERS: dict[str, Callable[[str, object], float]] = {"rate": _rate, "delay": _time, "jitter": _time, "loss": _loss}
 
 
 def _rate_text(rate: int) -> str:

@@ -1,10 +1,11 @@
-"""The shapes that networks are made in, as Mininet numbers them: s1, s2… for switches, r1… for routers, h1… for hosts."""
+"""The shapes that networks are made in, with Mininet's names: s1, s2… are switches, r1… routers, h1… hosts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from nbcontainer.errors import InvalidArgument
@@ -38,7 +39,7 @@ class Shape:
 def line(n: int, hosts: int = 1, routers: bool = False) -> Shape:
     """`n` in a row."""
     shape, cores = _cores("line", n, hosts, routers, least=1)
-    shape.links += zip(cores, cores[1:], strict=False)
+    shape.links += pairwise(cores)
     return shape
 
 
@@ -76,16 +77,15 @@ def tree(depth: int, fanout: int = 2) -> Shape:
         name = f"{kind}{counted[kind]}"
         shape.nodes.append((name, "switch" if levels else "host"))
         if levels:
-            shape.links += [(name, grow(levels - 1)) for _ in range(fanout)]
+            for _ in range(fanout):
+                shape.links.append((name, grow(levels - 1)))
         return name
 
     grow(depth)
     return shape
 
 
-def _cores(
-    what: str, n: int, hosts: int, routers: bool, *, least: int, links: int = 0
-) -> tuple[Shape, list[str]]:
+def _cores(what: str, n: int, hosts: int, routers: bool, *, least: int, links: int = 0) -> tuple[Shape, list[str]]:
     _count(what, "size", n, least)
     _count(what, "hosts", hosts, 0)
     _bound(what, n + n * hosts + links)
