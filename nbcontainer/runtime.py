@@ -86,7 +86,7 @@ class Lab(Handle):
     @cached_property
     def networks(self) -> Networks:
         """The networks of this lab."""
-        return Networks(self)
+        return Networks(self, self.netns.opener)
 
     @cached_property
     def netns(self) -> Namespaces:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.container import execute, look
+from nbcontainer.container import connection, execute, look
 from nbcontainer.container.execute import ExecResult, Sink
 from nbcontainer.container.life import Life
 from nbcontainer.container.logs import STDERR, STDOUT, Log, Record
@@ -24,7 +24,9 @@ from nbcontainer.lab.process import Process
 if TYPE_CHECKING:
     from nbcontainer.cgroup.group import Group
     from nbcontainer.container.containers import Containers
+    from nbcontainer.container.network_options import Attachment
     from nbcontainer.network.endpoint import Endpoint
+    from nbcontainer.network.names import Names
 
 
 class Container:
@@ -59,7 +61,10 @@ class Container:
         #: The texts of its /etc/hosts, /etc/hostname and /etc/resolv.conf while it runs.
         self.etc: dict[str, str] = {}
         self.cgroup: Group | None = None
-        self.endpoint: Endpoint | None = None
+        #: The networks it is on when it runs, in order, and its endpoint on each while it does.
+        self.attachments: dict[str, Attachment] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        self.names: Names | None = None
         #: Its pid 1, and the process through which its namespaces are entered: the same one, but with `--init`.
         self.process: Process | None = None
         self.entry: Process | None = None
@@ -111,6 +116,29 @@ class Container:
 
     def __repr__(self) -> str:
         return f"<Container {self.name} {self.short_id} {self.status}>"
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Its endpoint on the first of its networks; None while it does not run, and when it has none."""
+        return next(iter(self.endpoints.values()), None)
+
+    @property
+    def ports(self) -> dict[str, list[tuple[str, int]]]:
+        """Where its published ports are on the machine: `{"80/tcp": [("127.0.0.1", 8080), ("::1", 8080)]}`."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        for binding in self.owner.publisher.bindings(self.id):
+            found.setdefault(binding.key, []).append((binding.host_ip, binding.host_port))
+        return found
+
+    def connect(self, network: str, **raw: Any) -> None:
+        """`network connect`: `alias=["db"]`, `ip="172.18.0.9"`, `ip6=`, `link=`. Raises `NotFound`, `Conflict`."""
+        with self.lock:
+            connection.connect(self, network, **raw)
+
+    def disconnect(self, network: str) -> None:
+        """`network disconnect`. Raises `NotFound`, `Conflict` when it is not on the network."""
+        with self.lock:
+            connection.disconnect(self, network)
 
     # -- life
 

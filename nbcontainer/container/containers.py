@@ -8,26 +8,29 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nbcontainer.cgroup.cgroups import Cgroups
 from nbcontainer.cgroup.limits import Limits
-from nbcontainer.container import names, rootfs, spec
+from nbcontainer.container import names, network_options, rootfs, spec
 from nbcontainer.container.binds import Binds
 from nbcontainer.container.container import Container
 from nbcontainer.container.execute import Sink
+from nbcontainer.container.network_options import Attachment
 from nbcontainer.container.options import RunOptions
 from nbcontainer.container.spare import Spares
 from nbcontainer.container.state import State, now, write
 from nbcontainer.container.volumes import Volumes, own
-from nbcontainer.errors import CommandFailed, Conflict, NotFound
+from nbcontainer.errors import CommandFailed, Conflict, InvalidArgument, NotFound
 from nbcontainer.image.images import Image, Images
 from nbcontainer.lab import files
 from nbcontainer.lab.directory import make
 from nbcontainer.lab.handle import Handle
+from nbcontainer.network.network import Network
 from nbcontainer.network.networks import Networks
+from nbcontainer.network.publish import Publisher
 
 #: Events kept for `events --since`.
 EVENTS = 4096
@@ -61,7 +64,9 @@ class Containers:
         self._number = 0
         self._lock = threading.RLock()
         self._driver: str | None = None
+        self.publisher = Publisher(lab, networks.publish)
         volumes.users = self._users_of_volume
+        networks.users = self._users_of_network
         if not self.directory.is_dir():
             make(self.directory, 0o711)
         self._load()
@@ -82,7 +87,9 @@ class Containers:
             container_id = names.container_id(self.lab.seed, number)
             name = name or self._generated_name(number)
             self.cgroups.check(self.limits(options))
-            self._check_network(options.network)
+            asked = self._attachments(options)
+            if options.network.startswith("container:"):
+                self.get(options.network.partition(":")[2])
             self._number = number
         overlays = found.overlays()
         built = spec.build(
@@ -92,6 +99,7 @@ class Containers:
             cgroups_path=f"/nbcontainer/{self.lab.scope}/{container_id}",
         )
         container = Container(self, container_id, name, found, options, built, now())
+        container.attachments = asked
         try:
             self._make_directories(container, overlays)
             self.binds.prepare(container)
@@ -148,11 +156,22 @@ class Containers:
         limit = container.options.memory
         return f": out of memory, limit {limit / (1 << 20):g} MiB" if limit else ": out of memory"
 
-    def _check_network(self, mode: str) -> None:
-        if mode.startswith("container:"):
-            self.get(mode.partition(":")[2])
-        else:
-            self.networks.get(mode)
+    def _attachments(self, options: RunOptions) -> dict[str, Attachment]:
+        """The networks that it is to be on, by name. Raises `NotFound`, `InvalidArgument`."""
+        found: dict[str, Attachment] = {}
+        for attachment in network_options.attachments(options):
+            network = self.networks.get(attachment.network)
+            if network.driver in ("host", "null") or network.name in found:
+                raise InvalidArgument(
+                    "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+                )
+            for text in attachment.links:
+                self.get(text.partition(":")[0])
+            found[network.name] = replace(attachment, network=network.name)
+        return found
+
+    def _users_of_network(self, network: Network) -> Sequence[str]:
+        return [c.name for c in self._containers.values() if network.name in c.attachments]
 
     def _free_name(self, options: RunOptions) -> str | None:
         if options.name is None:
@@ -274,6 +293,7 @@ class Containers:
                     "You have to remove (or rename) that container to be able to reuse that name."
                 )
             container.name = bare
+        self.networks.renamed(container.id, bare)
         self.save(container)
         self.event("rename", container)
 
@@ -309,6 +329,7 @@ class Containers:
             "overlays": container.overlays,
             "volumes": container.volumes,
             "bind_sources": container.bind_sources,
+            "attachments": [attachment.to_json() for attachment in container.attachments.values()],
             "state": container.state.to_json(),
         }
         write(container.directory / "container.json", record)
@@ -334,6 +355,8 @@ class Containers:
             container.overlays = record["overlays"]
             container.volumes = record["volumes"]
             container.bind_sources = record["bind_sources"]
+            attachments = [Attachment.from_json(kept) for kept in record["attachments"]]
+            container.attachments = {attachment.network: attachment for attachment in attachments}
             container.state = State(**record["state"])
             if container.state.status != "created":
                 # It was running when its lab ended: everything in it was killed then.

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbcontainer.container import connection
+from nbcontainer.network import ports
+from nbcontainer.network.networks import endpoint_id
+
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
 
@@ -79,7 +83,11 @@ def _host_config(c: Container) -> dict[str, Any]:
         "CapAdd": list(options.cap_add) or None,
         "CapDrop": list(options.cap_drop) or None,
         "CgroupnsMode": "private",
+        "PortBindings": _port_bindings(c),
+        "PublishAllPorts": options.publish_all,
         "Dns": list(options.dns),
+        "DnsOptions": list(options.dns_option),
+        "DnsSearch": list(options.dns_search),
         "ExtraHosts": list(options.add_host) or None,
         "IpcMode": options.ipc or "private",
         "OomScoreAdj": options.oom_score_adj or 0,
@@ -136,6 +144,7 @@ def _config(c: Container) -> dict[str, Any]:
         "AttachStdin": c.options.interactive,
         "AttachStdout": True,
         "AttachStderr": True,
+        "ExposedPorts": {f"{port}/{protocol}": {} for port, protocol in connection.open_ports(c)},
         "Tty": c.options.tty,
         "OpenStdin": c.options.interactive,
         "StdinOnce": c.options.interactive,
@@ -150,18 +159,50 @@ def _config(c: Container) -> dict[str, Any]:
 
 
 def _network(c: Container) -> dict[str, Any]:
-    endpoint = c.endpoint
+    published = c.owner.publisher.bindings(c.id)
+    open_ports = connection.open_ports(c) if c.state.running and c.endpoints else []
+    first = _endpoint(c, next(iter(c.attachments), ""))
+    keys = ("EndpointID", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen")
     mode = c.options.network
-    name = "bridge" if mode == "default" else mode
-    one = {
+    shown = list(c.attachments) or ([] if mode.startswith("container:") else [mode])
+    return {
+        "Bridge": "",
+        "SandboxKey": "",
+        "Ports": ports.mapping(published, open_ports),
+        **{key: first[key] for key in (*keys, "IPv6Gateway", "MacAddress")},
+        "Networks": {name: _endpoint(c, name) for name in shown},
+    }
+
+
+def _endpoint(c: Container, name: str) -> dict[str, Any]:
+    attachment, endpoint = c.attachments.get(name), c.endpoints.get(name)
+    asked = {"IPv4Address": attachment.ip, "IPv6Address": attachment.ip6} if attachment else {}
+    aliases = [*attachment.aliases, c.short_id] if attachment and name != "bridge" else None
+    network = next((network for network in c.owner.networks.list() if network.name == name), None)
+    return {
+        "IPAMConfig": {key: value for key, value in asked.items() if value} or None,
+        "Links": list(attachment.links) or None if attachment else None,
+        "Aliases": aliases,
+        "MacAddress": endpoint.mac if endpoint else "",
+        "DriverOpts": None,
+        "NetworkID": network.id if network else "",
+        "EndpointID": endpoint_id(c.id, network) if network and endpoint else "",
         "Gateway": endpoint.gateway if endpoint else "",
         "IPAddress": endpoint.ip if endpoint else "",
         "IPPrefixLen": endpoint.prefixlen if endpoint else 0,
-        "MacAddress": endpoint.mac if endpoint else "",
+        "IPv6Gateway": endpoint.gateway6 if endpoint else "",
+        "GlobalIPv6Address": endpoint.ip6 if endpoint else "",
+        "GlobalIPv6PrefixLen": endpoint.prefixlen6 if endpoint else 0,
+        "DNSNames": [c.name, *aliases] if aliases else None,
     }
-    return {
-        "Bridge": "",
-        "Ports": {},
-        **one,
-        "Networks": {} if name.startswith("container:") else {name: one},
-    }
+
+
+def _port_bindings(c: Container) -> dict[str, Any]:
+    """What `-p` asked for, as in HostConfig."""
+    found: dict[str, Any] = {}
+    for text in c.options.publish:
+        for asked in ports.parse(text):
+            span = "" if not asked.first else ports.span(asked.first, asked.last)
+            where = {"HostIp": asked.ips[0] if asked.ips else "", "HostPort": span}
+            found.setdefault(f"{asked.container_port}/{asked.protocol}", []).append(where)
+    return found

@@ -6,13 +6,12 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from nbcontainer.container import security, spare
+from nbcontainer.container import connection, security, spare
 from nbcontainer.container.options import ExecOptions
 from nbcontainer.container.trace import READY, Recorder
 from nbcontainer.errors import Conflict, StartFailed
 from nbcontainer.lab.inside import Descriptors
 from nbcontainer.lab.process import Process
-from nbcontainer.network import resolve
 from nbcontainer.syscalls import libseccomp
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Launch:
         owner, options = container.owner, container.options
         try:
             joined = self._joined()
-            self._allocate_endpoint()
+            connection.allocate(container)
             assert container.stdio is not None
             stdio = [] if options.tty else container.stdio.pipes(options.interactive)
             self._theirs += stdio
@@ -74,13 +73,11 @@ class Launch:
         self.trace.step("cgroup", "create, limits")
         self.setup.ready()
         self.trace.step(*READY)
-        if container.endpoint is not None:
+        if container.endpoints:
             assert self.setup.netlink is not None
-            try:
-                owner.networks.wire(container.endpoint, self.setup.network, self.setup.netlink)
-            except OSError as error:
-                raise _failed_at(error.filename, error.errno) from None
-            self.trace.step("link", f"{container.endpoint.veth}, eth0, address, route")
+            connection.wire_up(container, self.setup.network, self.setup.netlink)
+            links = ", ".join(f"{endpoint.veth}, {endpoint.link}" for endpoint in container.endpoints.values())
+            self.trace.step("link", f"{links}, address, route")
         procs = group.join_descriptors()
         self._theirs += procs
         self.setup.say({"hierarchies": group.hierarchies}, procs)
@@ -132,29 +129,13 @@ class Launch:
                 self._theirs.append(fds[0])
         return joined
 
-    def _allocate_endpoint(self) -> None:
-        container = self.container
-        network = container.options.network
-        if network in ("bridge", "default"):
-            networks = container.owner.networks
-            networks.ensure_bridge()
-            container.endpoint = networks.allocate(
-                container.id, container.name, ip=container.options.ip, mac=container.options.mac_address
-            )
-
     def _etc(self) -> dict[str, str]:
         """The container's /etc/hosts, /etc/hostname and /etc/resolv.conf."""
         container = self.container
         options = container.options
         if options.network.startswith("container:"):
             return self._other(options.network.partition(":")[2], "the network namespace").etc
-        container.etc = resolve.files(
-            hostname=container.spec.get("hostname", ""),
-            domainname=options.domainname,
-            ip=container.endpoint.ip if container.endpoint else None,
-            add_host=options.add_host,
-            dns=options.dns,
-        )
+        container.etc = connection.etc(container)
         return container.etc
 
 
@@ -178,9 +159,7 @@ def namespace(pid: int, kind: str) -> Descriptors:
 def release(container: Container) -> Group | None:
     """The container does not run (any more): its address is free again. Its group, if it had one, is to be removed."""
     group, container.cgroup = container.cgroup, None
-    endpoint, container.endpoint = container.endpoint, None
-    if endpoint is not None:
-        container.owner.networks.release(endpoint)
+    connection.release(container)
     return group
 
 

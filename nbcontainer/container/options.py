@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from nbcontainer.container import mount_options, names, values
+from nbcontainer.container import mount_options, names, network_options, values
 from nbcontainer.container.security import capability_names
 from nbcontainer.container.values import parse_signal as parse_signal
 from nbcontainer.errors import InvalidArgument
+from nbcontainer.network import ports
 
 #: Docker's least memory limit.
 LEAST_MEMORY = 6 << 20
 _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,62})(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,62}))*")
-_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class RunOptions:
     domainname: str | None = None
     add_host: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
+    dns_option: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
     volume: tuple[str, ...] = ()
     mount: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
@@ -61,9 +63,16 @@ class RunOptions:
     ipc: str | None = None
     uts: str | None = None
     network: str = "bridge"
+    #: Networks besides the first, each as `name=NET,alias=NAME,ip=ADDRESS,…`.
+    more_networks: tuple[str, ...] = ()
+    network_alias: tuple[str, ...] = ()
+    link: tuple[str, ...] = ()
     ip: str | None = None
+    ip6: str | None = None
     mac_address: str | None = None
     publish: tuple[str, ...] = ()
+    publish_all: bool = False
+    expose: tuple[str, ...] = ()
     cgroup_parent: str | None = None
     memory: int | None = None
     memory_swap: int | None = None
@@ -94,6 +103,7 @@ class RunOptions:
     def parse(cls, image: str, command: Sequence[str] = (), **raw: Any) -> Self:
         """Options from text, or from Python values. Raises `InvalidArgument` in Docker's words."""
         raw = {key: value for key, value in raw.items() if value is not None and value is not False and value != ()}
+        network_options.spread(raw)
         known = {field.name for field in dataclasses.fields(cls)} | {"env_file", "label_file"}
         unknown = sorted(set(raw) - known)
         if unknown:
@@ -126,13 +136,7 @@ class RunOptions:
             raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
         if self.rm and self.restart not in ("no", ""):
             raise InvalidArgument("Conflicting options: --restart and --rm")
-        joins = self.network.startswith("container:")
-        if joins and (self.hostname or self.ip or self.mac_address or self.add_host or self.dns):
-            raise InvalidArgument(
-                "conflicting options: hostname, address, hosts or dns and the network mode of a container"
-            )
-        if self.ip and self.network not in ("bridge", "default"):
-            raise InvalidArgument("conflicting options: --ip needs a network that gives addresses, such as bridge")
+        network_options.check_together(self)
         if self.uts == "host" and self.hostname:
             raise InvalidArgument("conflicting options: hostname and the UTS mode")
         if self.no_healthcheck and self.health_cmd:
@@ -195,19 +199,6 @@ def _workdir(value: str) -> str:
     return value
 
 
-def _address(value: str) -> str:
-    try:
-        return str(ipaddress.IPv4Address(value))
-    except ValueError:
-        raise values.bad(value, "--ip", f"invalid IPv4 address: {value}") from None
-
-
-def _mac(value: str) -> str:
-    if not _MAC.fullmatch(value):
-        raise InvalidArgument(f"{value} is not a valid mac address")
-    return value.lower()
-
-
 def _extra_host(value: str) -> None:
     name, separator, address = value.partition("=") if "=" in value else value.partition(":")
     address = address.strip("[]")
@@ -220,13 +211,6 @@ def _extra_host(value: str) -> None:
         raise values.bad(value, "--add-host", f'bad format for add-host: "{value}"')
 
 
-def _server(value: str) -> None:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        raise values.bad(value, "--dns", f"ParseAddr: {value} is not an ip address") from None
-
-
 def _mode(flag: str, own: tuple[str, ...]) -> Any:
     def check(value: str) -> str:
         if value in own or re.fullmatch(r"container:[a-zA-Z0-9][a-zA-Z0-9_.-]*", value):
@@ -234,17 +218,6 @@ def _mode(flag: str, own: tuple[str, ...]) -> Any:
         raise InvalidArgument(f"--{flag}: invalid {flag.upper()} mode: {value}")
 
     return check
-
-
-def _network(value: str) -> str:
-    value = {"default": "bridge", "private": "bridge"}.get(value, value)
-    if value.startswith("container:"):
-        if not value.partition(":")[2]:
-            raise InvalidArgument("Container network: invalid container format container:<name|id>")
-        return value
-    if not names.NAME.fullmatch(value):
-        raise InvalidArgument(f"network {value} not found")
-    return value
 
 
 def _choice(flag: str, choices: tuple[str, ...]) -> Any:
@@ -303,7 +276,9 @@ _CHECKS: dict[str, Any] = {
     "hostname": _hostname,
     "domainname": _hostname,
     "add_host": _each(_extra_host),
-    "dns": _each(_server),
+    "dns": _each(network_options.server),
+    "dns_option": _several,
+    "dns_search": _several,
     "volume": _each(mount_options.volume),
     "mount": _each(mount_options.mount),
     "tmpfs": _each(mount_options.tmpfs),
@@ -321,10 +296,15 @@ _CHECKS: dict[str, Any] = {
     "pid": _mode("pid", ("host", "private")),
     "ipc": _mode("ipc", ("host", "private", "shareable", "none")),
     "uts": _mode("uts", ("host", "private")),
-    "network": _network,
-    "ip": _address,
-    "mac_address": _mac,
-    "publish": _several,
+    "network": network_options.mode,
+    "more_networks": _several,
+    "network_alias": _each(network_options.alias),
+    "link": _each(network_options.link),
+    "ip": network_options.address,
+    "ip6": network_options.address6,
+    "mac_address": network_options.mac,
+    "publish": _each(ports.parse),
+    "expose": _each(ports.exposed),
     "memory": _size("-m, --memory"),
     "memory_swap": _swap,
     "memory_reservation": _size("--memory-reservation"),

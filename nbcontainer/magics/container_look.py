@@ -45,6 +45,17 @@ def _ancestor(container: Container, image: str) -> bool:
     return image in names or f"{image}:latest" in container.image.tags
 
 
+def _network(container: Container, wanted: str) -> bool:
+    if wanted == container.options.network:
+        return True
+    networks = {network.name: network.id for network in container.owner.networks.list()}
+    return any(wanted == name or networks.get(name, "").startswith(wanted) for name in container.attachments)
+
+
+def _same_port(wanted: str, key: str) -> bool:
+    return wanted == key or f"{wanted}/tcp" == key
+
+
 TESTS: dict[str, formats.Test] = {
     "ancestor": _ancestor,
     "exited": _exited,
@@ -52,7 +63,8 @@ TESTS: dict[str, formats.Test] = {
     "id": lambda container, start: container.id.startswith(start),
     "label": formats.has_label,
     "name": lambda container, pattern: formats.matches(container.name, pattern),
-    "network": lambda container, network: container.options.network == network,
+    "network": _network,
+    "publish": lambda container, port: any(_same_port(port, key) for key in container.ports),
     "status": _status,
 }
 
@@ -183,11 +195,17 @@ def _ps_columns(words: Sequence[str]) -> list[str]:
 
 
 def port(call: Call) -> object:
-    """What is published; nothing is yet."""
-    call.lab.containers.get(call.arguments[0])
-    if len(call.arguments) > 1:
-        raise NotFound(f"no public port '{call.arguments[1]}' published for {call.arguments[0]}")
-    return None
+    """Where a container's ports are published."""
+    container = call.lab.containers.get(call.arguments[0])
+    bindings = call.lab.containers.publisher.bindings(container.id)
+    if len(call.arguments) == 1:
+        return formats.show_lines(call, [f"{binding.key} -> {binding.address}" for binding in bindings])
+    number, _, protocol = call.arguments[1].partition("/")
+    wanted = f"{number}/{protocol or 'tcp'}"
+    found = [binding.address for binding in bindings if binding.key == wanted]
+    if not found:
+        raise NotFound(f"no public port '{wanted}' published for {call.arguments[0]}")
+    return formats.show_lines(call, found)
 
 
 EVENT_TESTS: dict[str, formats.Test] = {

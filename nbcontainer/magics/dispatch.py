@@ -11,11 +11,12 @@ from nbcontainer.magics.help import help_text
 from nbcontainer.magics.image import IMAGE
 from nbcontainer.magics.lab import LAB, SCRIPT
 from nbcontainer.magics.netns import NETNS
+from nbcontainer.magics.network import NETWORK
 from nbcontainer.magics.parsing import parse, split
 from nbcontainer.magics.volume import VOLUME
 
 #: Every magic there is.
-ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, VOLUME, CGROUP, NETNS)
+ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS)
 
 
 def dispatch(root: Command, line: str, cell: str | None = None) -> object:

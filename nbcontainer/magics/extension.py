@@ -165,6 +165,7 @@ VIEWS = (
     ("nbcontainer.container.volumes", "Volume", objects.volume_html, None),
     ("nbcontainer.image.images", "Image", objects.image_html, None),
     ("nbcontainer.network.netns", "Netns", network.netns_html, None),
+    ("nbcontainer.network.network", "Network", objects.network_html, None),
     ("nbcontainer.runtime", "Lab", objects.lab_html, objects.lab_text),
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from nbcontainer import runtime
 from nbcontainer.errors import NbcontainerError
+from nbcontainer.network.drivers import DRIVERS
 
 CAPABILITIES = (
     "ALL", "AUDIT_WRITE", "BPF", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK",
@@ -48,6 +49,18 @@ def cgroups() -> Iterable[str]:
     return [group.name for group in lab.cgroup_tree.list()] if lab else []
 
 
+def networks() -> Iterable[str]:
+    """Every network's name."""
+    lab = runtime.lab_running()
+    return [network.name for network in lab.networks.list()] if lab else ["bridge", "host", "none"]
+
+
+def network_modes() -> Iterable[str]:
+    """What `--network` takes besides the three that every lab has."""
+    own = [name for name in networks() if name not in ("bridge", "host", "none")]
+    return [*own, *(f"container:{name}" for name in running())]
+
+
 def labs() -> Iterable[str]:
     """The labs that have a name."""
     lab = runtime.lab_running()
@@ -74,9 +87,12 @@ LIVE: Mapping[str, Callable[[], Iterable[str]]] = {
     "cgroup": cgroups,
     "container": containers,
     "image": images,
+    "driver": lambda: sorted(DRIVERS),
     "lab": labs,
     "link": links,
     "netns": netns,
+    "network": networks,
+    "network-mode": network_modes,
     "path": lambda: [f"{name}:" for name in containers()],
     "running": running,
     "signal": lambda: sorted(known.name.removeprefix("SIG") for known in signal.Signals),

@@ -13,7 +13,10 @@ from nbcontainer.network.wire import OURS
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An address on a bridge and the veth pair that leads there; all of it follows from the address and the name."""
+    """An address on a bridge and the veth pair that leads there; all of it follows from the address and the name.
+
+    `interface` counts the container's links: 0 is eth0. `routed` says whether its default route leads here.
+    """
 
     network: str
     ip: str
@@ -26,6 +29,18 @@ class Endpoint:
     ifindex: int
     bridge: str
     bridge_index: int
+    interface: int = 0
+    routed: bool = True
+    ip6: str = ""
+    prefixlen6: int = 0
+    gateway6: str = ""
+    mtu: int = 0
+    isolated: bool = False
+
+    @property
+    def link(self) -> str:
+        """The container's end of the pair."""
+        return f"eth{self.interface}"
 
     def to_json(self) -> dict[str, Any]:
         """For `wire.connect`."""

@@ -1,143 +1,370 @@
-"""The networks of a lab: docker0, none and host."""
+"""The networks of a lab: docker0, none, host and the user's own; who is on them, and with what address."""
 
 from __future__ import annotations
 
-import errno
+import builtins
 import hashlib
+import json
+import os
 import socket
 import threading
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Network, ip_address
+from typing import Any, cast
 
-from nbcontainer.errors import Conflict, InvalidArgument, NotFound, Unavailable
+from nbcontainer.errors import Conflict, InvalidArgument, NbcontainerError, NotFound, Unavailable
 from nbcontainer.lab.handle import Handle
-from nbcontainer.network import wire
+from nbcontainer.network import filter as packet_filter
+from nbcontainer.network import host, pools
+from nbcontainer.network.drivers import DRIVERS, Driver
 from nbcontainer.network.endpoint import Endpoint, host_mac_of, mac_of, veth_name
-from nbcontainer.network.wire import Rtnetlink
+from nbcontainer.network.filter import Published
+from nbcontainer.network.network import BRIDGE_NAME, HOST_BINDING, ICC, MASQUERADE, MTU, Attached, Network, Settings
+from nbcontainer.network.pools import Address, Pool
+from nbcontainer.network.sockets import Opener
 
 #: docker0's interface index, unless a link made by hand has it. The bridge's ends of veth pairs count up from it:
 #: never one used before, whose link the kernel may still be taking apart.
 BRIDGE_INDEX = 10
+#: Events kept.
+EVENTS = 4096
 
 
 @dataclass(frozen=True)
-class Network:
-    """A network by name. `subnet` is None for none and host."""
+class Event:
+    """Something that happened to a network: create, connect, disconnect, destroy."""
 
-    name: str
-    id: str
-    driver: str
-    subnet: IPv4Network | None = None
-    gateway: IPv4Address | None = None
-
-    @property
-    def short_id(self) -> str:
-        """The first 12 digits of the id."""
-        return self.id[:12]
+    time: str
+    action: str
+    network_id: str
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 class Networks:
     """The networks of `lab`, and who is on them."""
 
-    def __init__(self, lab: Handle) -> None:
+    def __init__(self, lab: Handle, sockets: Opener) -> None:
         self.lab = lab
-        self._lock = threading.Lock()
-        self._bridge_index: int | None = None
+        self.sockets = sockets
+        self.events: deque[Event] = deque(maxlen=EVENTS)
+        #: Asked before a network goes: the names of containers that are to be connected to it when they start.
+        self.users: Callable[[Network], Sequence[str]] = lambda network: ()
+        #: Why no packet filter could be put in force, "" when nothing hinders it.
+        self.filter_refusal = ""
+        self._drivers: dict[str, Driver] = {}
+        self._watchers: builtins.list[Callable[[Event], object]] = []
+        self._lock = threading.RLock()
+        self._netlink_lock = threading.RLock()
         self._netlink: socket.socket | None = None
-        subnet = IPv4Network("172.17.0.0/16")
-        self._networks = {
-            "bridge": Network("bridge", self._id("bridge"), "bridge", subnet, IPv4Address("172.17.0.1")),
-            "host": Network("host", self._id("host"), "host"),
-            "none": Network("none", self._id("none"), "null"),
-        }
+        self._forwarding = -1
         self._last_index = BRIDGE_INDEX
-        self._used: dict[IPv4Address, tuple[str, str, Endpoint]] = {}
+        self._number = 0
+        self._published: dict[str, tuple[Published, ...]] = {}
+        self._networks = {network.name: network for network in self._predefined()}
+        self._load()
+
+    def __del__(self) -> None:
+        if getattr(self, "_forwarding", -1) >= 0:
+            os.close(self._forwarding)
+
+    def _predefined(self) -> builtins.list[Network]:
+        pool = Pool(IPv4Network("172.17.0.0/16"), IPv4Address("172.17.0.1"))
+        options = {
+            "com.docker.network.bridge.default_bridge": "true",
+            ICC: "true",
+            MASQUERADE: "true",
+            HOST_BINDING: "127.0.0.1",
+            BRIDGE_NAME: "docker0",
+            MTU: "1500",
+        }
+        born = _now()
+        return [
+            Network("bridge", self._id("bridge"), "bridge", born, [pool], options=options),
+            Network("host", self._id("host"), "host", born),
+            Network("none", self._id("none"), "null", born),
+        ]
 
     def _id(self, name: str) -> str:
         return hashlib.sha256(f"{self.lab.seed}/network/{name}".encode()).hexdigest()
 
-    def list(self) -> list[Network]:
+    # -- make and remove
+
+    def create(self, name: str, **raw: Any) -> Network:
+        """Make a network. Options are those of `docker network create`, dashes as underscores, as text or values.
+
+        Raises `InvalidArgument`, `Conflict` (the name, the subnet, or every address pool is taken), `Unavailable`.
+        """
+        settings = Settings.parse(name, **raw)
+        with self._lock:
+            if name in ("bridge", "host", "none"):
+                raise Conflict(f"operation is not permitted on predefined {name} network")
+            if name in self._networks:
+                raise Conflict(f"network with name {name} already exists")
+            driver = self.driver(settings.driver)
+            driver.check(settings)
+            network = Network(
+                name=name,
+                id=self._id(f"{self._number + 1}/{name}"),
+                driver=settings.driver,
+                created=_now(),
+                pools=self._pools(settings),
+                ipv6=settings.ipv6,
+                internal=settings.internal,
+                attachable=settings.attachable,
+                labels=dict(settings.label),
+                options=dict(settings.opt),
+                scope=driver.scope,
+            )
+            self._bring_up()
+            driver.create(network)
+            self._networks[name] = network
+            try:
+                self._apply_filter()
+                if self.filter_refusal and (network.internal or not network.icc):
+                    raise Unavailable(f"{name} could not be kept to itself: {self.filter_refusal}")
+            except BaseException:
+                self._networks.pop(name)
+                driver.remove(network)
+                raise
+            self._number += 1
+            self._save()
+        self.event("create", network)
+        return network
+
+    def driver(self, name: str) -> Driver:
+        """The driver of this name. Raises `NotFound`, and `Conflict` for those of which every lab has one."""
+        if name in ("host", "null", "none"):
+            raise Conflict(f'only one instance of "{name}" network is allowed')
+        if name not in DRIVERS:
+            raise NotFound(
+                f"could not find plugin {name} in v2 plugin registry: there are {', '.join(sorted(DRIVERS))}"
+            )
+        if name not in self._drivers:
+            self._drivers[name] = DRIVERS[name](self)
+        return self._drivers[name]
+
+    def _pools(self, settings: Settings) -> builtins.list[Pool]:
+        taken = [pool.subnet for network in self._networks.values() for pool in network.pools]
+        made = pools.make(settings.subnet, settings.gateway, settings.ip_range, settings.aux_address, taken)
+        versions = {pool.subnet.version for pool in made}
+        if 6 in versions and not settings.ipv6:
+            raise InvalidArgument("an IPv6 subnet was given: IPv6 has to be enabled with --ipv6")
+        if len(made) > len(versions):
+            raise InvalidArgument(f"{settings.driver} driver doesn't support multiple subnets")
+        if 4 not in versions:
+            made.insert(0, pools.default(taken))
+        if settings.ipv6 and 6 not in versions:
+            made.append(pools.default6(settings.name, taken))
+        return made
+
+    def remove(self, reference: str) -> None:
+        """Remove a network that nobody is on. Raises `NotFound`, `Conflict`."""
+        with self._lock:
+            network = self.get(reference)
+            if network.predefined:
+                raise Conflict(f"{network.name} is a pre-defined network and cannot be removed")
+            names = [there.name for there in network.attached.values()]
+            if names:
+                raise Conflict(
+                    f"error while removing network: network {network.name} id {network.id} has active endpoints: "
+                    + ", ".join(names)
+                )
+            self.driver(network.driver).remove(network)
+            self._networks.pop(network.name)
+            self._apply_filter()
+            self._save()
+        self.event("destroy", network)
+
+    def prune(self, wanted: Callable[[Network], bool] = lambda network: True) -> builtins.list[Network]:
+        """Remove every network of the user's that no container uses, running or not; those removed."""
+        unused = [
+            network
+            for network in self.list()
+            if not network.predefined and not network.attached and not self.users(network) and wanted(network)
+        ]
+        for network in unused:
+            self.remove(network.id)
+        return unused
+
+    # -- find
+
+    def list(self) -> builtins.list[Network]:
         """Every network, by name."""
         return [self._networks[name] for name in sorted(self._networks)]
 
     def get(self, reference: str) -> Network:
-        """The network with this name or id. Raises `NotFound`."""
-        for network in self._networks.values():
-            if reference == network.name or (len(reference) >= 3 and network.id.startswith(reference)):
-                return network
-        raise NotFound(f"network {reference} not found")
+        """The network with this name, id or unique beginning of an id. Raises `NotFound`, `Conflict`."""
+        network = self._networks.get({"default": "bridge"}.get(reference, reference))
+        if network is not None:
+            return network
+        found = [n for n in self._networks.values() if len(reference) >= 3 and n.id.startswith(reference)]
+        if len(found) > 1:
+            raise Conflict(f"network {reference} is ambiguous ({len(found)} matches found on ID prefix)")
+        if not found:
+            raise NotFound(f"network {reference} not found")
+        return found[0]
+
+    def inspect(self, reference: str) -> dict[str, Any]:
+        """Docker's JSON for a network."""
+        network = self.get(reference)
+        with self._lock:
+            return network.inspect(lambda container_id: endpoint_id(container_id, network))
+
+    def watch(self, callback: Callable[[Event], object]) -> Callable[[], None]:
+        """Call `callback(event)` for every event from now on; the function returned ends that."""
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback)
+
+    def event(self, action: str, network: Network, **attributes: str) -> None:
+        """Something happened to `network`."""
+        about = {"name": network.name, "type": network.driver}
+        event = Event(_now(), action, network.id, {**about, **attributes})
+        self.events.append(event)
+        for watcher in builtins.list(self._watchers):
+            watcher(event)
+
+    # -- the lab's host
+
+    @contextmanager
+    def host(self) -> Iterator[socket.socket]:
+        """A netlink socket of the lab's host, for one thread at a time."""
+        with self._netlink_lock:
+            if self._netlink is None:
+                self._netlink = self.lab.netlink()
+            yield self._netlink
 
     def ensure_bridge(self) -> None:
-        """Make docker0, with its address and forwarding, the first time a container wants it.
+        """Make docker0, with its address, forwarding and rules, the first time a container wants it.
 
         Raises `Conflict` when a link made by hand has its name, `Unavailable` on a kernel without bridges.
         """
         with self._lock:
-            if self._bridge_index is not None:
-                return
             network = self._networks["bridge"]
-            assert network.gateway is not None
-            assert network.subnet is not None
-            with self.lab.netlink() as sock:
-                rtnetlink = Rtnetlink(sock)
-                index = _add_bridge(rtnetlink, "docker0", BRIDGE_INDEX, mac_of(network.gateway))
-                rtnetlink.address_add(
-                    index, str(network.gateway), network.subnet.prefixlen, str(network.subnet.broadcast_address)
-                )
-            self.lab.call(enable_forwarding)
-            self._bridge_index = index
+            if network.bridge_index is None:
+                self._bring_up()
+                self.driver("bridge").create(network)
+                self._apply_filter()
 
-    def allocate(self, container_id: str, name: str, ip: str | None = None, mac: str | None = None) -> Endpoint:
-        """An endpoint on docker0: the address asked for, else the lowest free one.
+    def _bring_up(self) -> None:
+        if self._forwarding < 0:
+            _, fds = cast("tuple[None, builtins.list[int]]", self.lab.call(host.bring_up))
+            self._forwarding = fds[0]
 
-        `ensure_bridge` comes first. Raises `InvalidArgument`, `Conflict` when the address is taken or none is left.
-        """
-        network = self._networks["bridge"]
-        assert network.subnet is not None
-        assert network.gateway is not None
+    @property
+    def forwarding(self) -> bool:
+        """False when somebody has switched off what the first network switched on."""
+        return self._forwarding < 0 or os.pread(self._forwarding, 1, 0) == b"1"
+
+    def next_index(self, network: Network) -> int:
+        """The index that a network's own link is to have."""
+        if network.name == "bridge":
+            return BRIDGE_INDEX
+        self._last_index += 1
+        return self._last_index
+
+    def publish(self, container_id: str, ports: builtins.list[Published]) -> None:
+        """Ports of the lab's host that lead to a container; none, when it is to have none any more."""
         with self._lock:
-            address = self._wanted(network, ip) if ip else self._lowest(network)
+            if ports:
+                self._published[container_id] = tuple(ports)
+            elif self._published.pop(container_id, None) is None:
+                return
+        self._apply_filter()
+
+    def _apply_filter(self) -> None:
+        """Put the rules in force that follow from what there is now."""
+        with self._lock:
+            networks = [network for network in self.list() if network.bridge_index is not None]
+            ports = [port for ports in self._published.values() for port in ports]
+            rules = packet_filter.rules(networks, ports)
+            self.filter_refusal = self.lab.call(host.filter, rules, [n.bridge for n in networks] if ports else [])
+
+    # -- endpoints
+
+    def allocate(
+        self,
+        container_id: str,
+        name: str,
+        network: str = "bridge",
+        *,
+        ip: str | None = None,
+        ip6: str | None = None,
+        mac: str | None = None,
+        aliases: tuple[str, ...] = (),
+        interface: int = 0,
+        routed: bool = True,
+    ) -> Endpoint:
+        """An endpoint on a network: the addresses asked for, else the lowest free ones. No link is made yet.
+
+        `aliases` are names besides the container's own.
+
+        Raises `InvalidArgument`, `Conflict` when the address is taken or none is left.
+        """
+        with self._lock:
+            found = self.get(network)
+            if found.name == "bridge":
+                self.ensure_bridge()
+            if container_id in found.attached:
+                raise Conflict(f"endpoint with name {name} already exists in network {found.name}")
+            if ip6 and found.pool6 is None:
+                raise InvalidArgument(f"invalid IPv6 address {ip6}: network {found.name} has no IPv6")
+            address = self._take(found, found.pool4, name, ip)
+            assert isinstance(address, IPv4Address)
+            assert found.subnet is not None
+            try:
+                address6 = self._take(found, found.pool6, name, ip6) if found.pool6 is not None else None
+            except NbcontainerError:
+                self._give_back(found, str(address))
+                raise
             self._last_index += 1
             endpoint = Endpoint(
-                network="bridge",
+                network=found.name,
                 ip=str(address),
-                prefixlen=network.subnet.prefixlen,
-                gateway=str(network.gateway),
-                broadcast=str(network.subnet.broadcast_address),
+                prefixlen=found.subnet.prefixlen,
+                gateway="" if found.internal else str(found.gateway),
+                broadcast=str(found.subnet.broadcast_address),
                 mac=mac or mac_of(address),
                 veth=self._free_veth(name),
                 host_mac=host_mac_of(address),
                 ifindex=self._last_index,
-                bridge="docker0",
-                bridge_index=self._bridge_index or BRIDGE_INDEX,
+                bridge=found.bridge,
+                bridge_index=found.bridge_index or 0,
+                interface=interface,
+                routed=routed and not found.internal,
+                ip6=str(address6) if address6 is not None else "",
+                prefixlen6=found.subnet6.prefixlen if found.subnet6 is not None else 0,
+                gateway6=str(found.gateway6) if found.gateway6 is not None and not found.internal else "",
+                mtu=found.mtu or 0 if not found.predefined else 0,
+                isolated=not found.icc,
             )
-            self._used[address] = (container_id, name, endpoint)
-            return endpoint
+            found.attached[container_id] = Attached(name, endpoint, aliases)
+        self.event("connect", found, container=container_id)
+        return endpoint
 
-    def wire(self, endpoint: Endpoint, netns_fd: int, netlink: socket.socket) -> None:
-        """Make the endpoint's links: on the bridge, and over `netlink` in the network namespace `netns_fd`.
-
-        Raises `OSError` as `wire.connect` does.
-        """
-        with self._lock:
-            if self._netlink is None:
-                self._netlink = self.lab.netlink()
-            wire.connect(endpoint.to_json(), self._netlink, netns_fd, netlink)
-
-    def _wanted(self, network: Network, ip: str) -> IPv4Address:
-        assert network.subnet is not None
-        address = IPv4Address(ip)
-        edges = (network.subnet.network_address, network.subnet.broadcast_address, network.gateway)
-        if address not in network.subnet or address in edges:
-            raise InvalidArgument(f"Invalid address {ip}: It does not belong to any of this network's subnets")
-        if address in self._used:
-            raise Conflict(f"Address already in use: {ip} belongs to container {self._used[address][1]}")
+    def _take(self, network: Network, pool: Pool | None, name: str, wanted: str | None) -> Address:
+        if pool is None:
+            raise InvalidArgument(f"network {network.name} gives no addresses")
+        address = pool.take(name, ip_address(wanted) if wanted else None)
+        if address is None:
+            raise Conflict(
+                f"no available IPv{pool.subnet.version} addresses on this network's address pools: "
+                f"{network.name} ({network.short_id})"
+            )
         return address
+
+    def _give_back(self, network: Network, *addresses: str) -> None:
+        for text in addresses:
+            for pool in network.pools:
+                if text:
+                    pool.give_back(ip_address(text))
 
     def _free_veth(self, name: str) -> str:
         """A link's name nobody on a network has: a container that was renamed keeps the one it started with."""
-        taken = {endpoint.veth for _, _, endpoint in self._used.values()}
+        taken = {there.endpoint.veth for network in self._networks.values() for there in network.attached.values()}
         wanted = veth_name(name)
         turn = 0
         while wanted in taken:
@@ -145,70 +372,79 @@ class Networks:
             wanted = veth_name(f"{name}/{turn}")  # no container's name has a slash
         return wanted
 
-    def _lowest(self, network: Network) -> IPv4Address:
-        assert network.subnet is not None
-        for address in network.subnet.hosts():
-            if address != network.gateway and address not in self._used:
-                return address
-        raise Conflict(
-            f"no available IPv4 addresses on this network's address pools: {network.name} ({network.short_id})"
-        )
+    def renamed(self, container_id: str, name: str) -> None:
+        """A container has another name now."""
+        with self._lock:
+            for network in self._networks.values():
+                if container_id in network.attached:
+                    network.attached[container_id].name = name
+
+    def wire(self, endpoint: Endpoint, netns_fd: int, netlink: socket.socket) -> None:
+        """Make the endpoint's links: on the lab's host, and over `netlink` in the network namespace `netns_fd`.
+
+        Raises `OSError` as `wire.connect` does.
+        """
+        network = self.get(endpoint.network)
+        self.driver(network.driver).connect(network, endpoint, netns_fd, netlink)
+
+    def reroute(self, endpoint: Endpoint) -> Endpoint:
+        """The same endpoint as the one that its container's default routes lead to; making them is the caller's."""
+        with self._lock:
+            routed = replace(endpoint, routed=True)
+            for there in self.get(endpoint.network).attached.values():
+                if there.endpoint == endpoint:
+                    there.endpoint = routed
+        return routed
+
+    def unwire(self, endpoint: Endpoint) -> None:
+        """Take the endpoint's links away while its container goes on. `release` comes after it."""
+        network = self.get(endpoint.network)
+        self.driver(network.driver).disconnect(network, endpoint)
 
     def release(self, endpoint: Endpoint) -> None:
-        """The endpoint's address is free again; its links end with the container's network namespace."""
+        """The endpoint's addresses are free again; its links end with the container's network namespace."""
         with self._lock:
-            self._used.pop(IPv4Address(endpoint.ip), None)
+            network = self._networks.get(endpoint.network)
+            if network is None:
+                return
+            self._give_back(network, endpoint.ip, endpoint.ip6)
+            owner = next((key for key, there in network.attached.items() if there.endpoint == endpoint), None)
+            if owner is None:
+                return
+            network.attached.pop(owner)
+        self.driver(network.driver).released(network, endpoint)
+        self.event("disconnect", network, container=owner)
 
-    def inspect(self, reference: str) -> dict[str, Any]:
-        """Docker's JSON for a network."""
-        network = self.get(reference)
-        config = [{"Subnet": str(network.subnet), "Gateway": str(network.gateway)}] if network.subnet else []
-        with self._lock:
-            attached = list(self._used.values())
-        containers = {
-            container_id: {
-                "Name": name,
-                "EndpointID": hashlib.sha256(f"{container_id}/{network.id}".encode()).hexdigest(),
-                "MacAddress": endpoint.mac,
-                "IPv4Address": f"{endpoint.ip}/{endpoint.prefixlen}",
-                "IPv6Address": "",
-            }
-            for container_id, name, endpoint in attached
-            if endpoint.network == network.name
-        }
-        return {
-            "Name": network.name,
-            "Id": network.id,
-            "Scope": "local",
-            "Driver": network.driver,
-            "EnableIPv6": False,
-            "IPAM": {"Driver": "default", "Options": None, "Config": config},
-            "Internal": False,
-            "Containers": containers,
-            "Options": {"com.docker.network.bridge.name": "docker0"} if network.name == "bridge" else {},
-            "Labels": {},
-        }
+    # -- keep (labs with a name)
 
+    def _save(self) -> None:
+        if self.lab.name is None:
+            return
+        kept = [network.to_json() for network in self.list() if not network.predefined]
+        record = {"number": self._number, "networks": sorted(kept, key=lambda network: network["created"])}
+        path = self.lab.directory / "networks.json"
+        beside = path.with_name("networks.json.new")
+        beside.write_text(json.dumps(record, indent=1))
+        os.replace(beside, path)
 
-def _add_bridge(rtnetlink: Rtnetlink, name: str, index: int, mac: str) -> int:
-    """Make a bridge that is up; its index, which is another one where a link made by hand has `index`."""
-    try:
-        rtnetlink.link_add("bridge", name, index=index, mac=mac)
-        return index
-    except OSError as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.EPERM):
-            raise Unavailable("this kernel has no bridges for a lab; use --network none or --network host") from None
-        if error.errno not in (errno.EEXIST, errno.EBUSY):
-            raise
-    if any(link["name"] == name for link in rtnetlink.links()):
-        raise Conflict(
-            f"cannot make {name}: a link of that name was made by hand; `ip link del {name}` in a %%lab cell makes room"
-        )
-    rtnetlink.link_add("bridge", name, mac=mac)
-    return next(int(link["index"]) for link in rtnetlink.links() if link["name"] == name)
+    def _load(self) -> None:
+        try:
+            record = json.loads((self.lab.directory / "networks.json").read_text())
+        except (OSError, ValueError):
+            return
+        self._number = record["number"]
+        for kept in record["networks"]:
+            network = Network.from_json(kept)
+            self._bring_up()
+            self.driver(network.driver).create(network)
+            self._networks[network.name] = network
+        self._apply_filter()
 
 
-def enable_forwarding() -> None:
-    """Runs inside: what `sysctl -w net.ipv4.ip_forward=1` does, on the lab's host."""
-    with open("/proc/sys/net/ipv4/ip_forward", "w") as file:
-        file.write("1")
+def endpoint_id(container_id: str, network: Network) -> str:
+    """Docker's id of a container's place on a network."""
+    return hashlib.sha256(f"{container_id}/{network.id}".encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -27,12 +27,15 @@ NLM_F_CREATE = 0x400
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
 RTM_GETLINK = 18
+RTM_SETLINK = 19
 RTM_NEWADDR = 20
 RTM_NEWROUTE = 24
 
 IFLA_ADDRESS = 1
 IFLA_IFNAME = 3
+IFLA_MTU = 4
 IFLA_MASTER = 10
+IFLA_PROTINFO = 12
 IFLA_LINKINFO = 18
 IFLA_NET_NS_FD = 28
 IFLA_NUM_TX_QUEUES = 31
@@ -43,6 +46,8 @@ VETH_INFO_PEER = 1
 IFA_ADDRESS = 1
 IFA_LOCAL = 2
 IFA_BROADCAST = 4
+IFA_F_NODAD = 0x02
+IFLA_BRPORT_ISOLATED = 33
 RTA_DST = 1
 RTA_GATEWAY = 5
 RTA_OIF = 4
@@ -142,11 +147,15 @@ class Rtnetlink:
                     raise OSError(number, os.strerror(number), "dump")
                 found.append((answer, message))
 
-    def link_add(self, kind: str, name: str, *, index: int = 0, mac: str | None = None, up: bool = True) -> None:
+    def link_add(
+        self, kind: str, name: str, *, index: int = 0, mac: str | None = None, mtu: int = 0, up: bool = True
+    ) -> None:
         """`ip link add NAME type KIND`."""
         body = link_message(index, IFF_UP if up else 0) + name_attribute(name)
         if mac:
             body += attribute(IFLA_ADDRESS, mac_bytes(mac))
+        if mtu:
+            body += attribute(IFLA_MTU, struct.pack("I", mtu))
         body += attribute(IFLA_LINKINFO | NESTED, attribute(IFLA_INFO_KIND, kind.encode()))
         self.request(RTM_NEWLINK, CREATE, body, f"link {name}")
 
@@ -182,70 +191,122 @@ def _parse_link(message: bytes) -> dict[str, Any]:
     return link
 
 
-def address_message(index: int, address: str, prefixlen: int, broadcast: str | None) -> tuple[int, int, bytes, str]:
+def _packed(address: str) -> tuple[int, bytes]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.inet_pton(family, address)
+
+
+def address_message(
+    index: int, address: str, prefixlen: int, broadcast: str | None = None
+) -> tuple[int, int, bytes, str]:
     """The request for `ip addr add`, as `Rtnetlink.batch` takes it."""
-    body = struct.pack("BBBBi", socket.AF_INET, prefixlen, 0, RT_SCOPE_UNIVERSE, index)
-    body += attribute(IFA_LOCAL, socket.inet_aton(address)) + attribute(IFA_ADDRESS, socket.inet_aton(address))
+    family, packed = _packed(address)
+    # Nobody else has an address of ours: without the wait for duplicates (RFC 4862) it can be used at once.
+    flags = IFA_F_NODAD if family == socket.AF_INET6 else 0
+    body = struct.pack("BBBBi", family, prefixlen, flags, RT_SCOPE_UNIVERSE, index)
+    body += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
     if broadcast:
         body += attribute(IFA_BROADCAST, socket.inet_aton(broadcast))
     return RTM_NEWADDR, CREATE, body, f"address {address}"
 
 
-def route_message(gateway: str, index: int, to: str = "0.0.0.0", prefixlen: int = 0) -> tuple[int, int, bytes, str]:
+def route_message(gateway: str, index: int, to: str = "", prefixlen: int = 0) -> tuple[int, int, bytes, str]:
     """The request for `ip route add TO/PREFIXLEN via GATEWAY dev INDEX`; without `to` it is the default route."""
+    family, packed = _packed(gateway)
     body = struct.pack(
-        "BBBBBBBBI",
-        *(socket.AF_INET, prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0),
+        "BBBBBBBBI", *(family, prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0)
     )
-    body += attribute(RTA_DST, socket.inet_aton(to)) if prefixlen else b""
-    body += attribute(RTA_GATEWAY, socket.inet_aton(gateway)) + attribute(RTA_OIF, struct.pack("i", index))
+    body += attribute(RTA_DST, _packed(to)[1]) if prefixlen else b""
+    body += attribute(RTA_GATEWAY, packed) + attribute(RTA_OIF, struct.pack("i", index))
     what = f"route {to}/{prefixlen}" if prefixlen else "default route"
     return RTM_NEWROUTE, CREATE, body, f"{what} via {gateway}"
 
 
+def _gateways(endpoint: dict[str, Any]) -> list[str]:
+    return [gateway for gateway in (endpoint["gateway"], endpoint["gateway6"]) if gateway]
+
+
 def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int, netlink: socket.socket) -> None:
-    """Wire up a container with its new network namespace, `netns_fd`.
+    """Wire up a container with its network namespace, `netns_fd`: one endpoint.
 
     Over `host_netlink`, a socket of the lab's own namespace: a veth pair, one end up on the bridge, the other born
-    there as eth0. Then, over `netlink`, a socket of the new namespace: eth0 up, the address, the default route.
-    `endpoint` is `Endpoint.to_json()`.
+    there as eth0, eth1, …. Then, over `netlink`, a socket of the container's namespace: the link up, its addresses,
+    and, when the endpoint is the routed one, the default routes. `endpoint` is `Endpoint.to_json()`.
 
     Links made by hand are left alone: where one has our index another index will do. Raises `OSError` where one has
     our name, or the bridge is gone.
     """
     host = Rtnetlink(host_netlink)
+    index, name = ETH0 + endpoint["interface"], f"eth{endpoint['interface']}"
     # By default a veth has a queue for every processor, each with an entry in /sys: a third of the time it takes.
-    queues = attribute(IFLA_NUM_TX_QUEUES, struct.pack("I", 1)) + attribute(IFLA_NUM_RX_QUEUES, struct.pack("I", 1))
-    peer = link_message(ETH0) + name_attribute("eth0") + attribute(IFLA_ADDRESS, mac_bytes(endpoint["mac"])) + queues
+    common = attribute(IFLA_NUM_TX_QUEUES, struct.pack("I", 1)) + attribute(IFLA_NUM_RX_QUEUES, struct.pack("I", 1))
+    if endpoint["mtu"]:
+        common += attribute(IFLA_MTU, struct.pack("I", endpoint["mtu"]))
+    peer = link_message(index) + name_attribute(name) + attribute(IFLA_ADDRESS, mac_bytes(endpoint["mac"])) + common
     peer += attribute(IFLA_NET_NS_FD, struct.pack("i", netns_fd))
     info = attribute(IFLA_INFO_KIND, b"veth")
     info += attribute(IFLA_INFO_DATA | NESTED, attribute(VETH_INFO_PEER | NESTED, peer))
 
-    def pair(index: int) -> tuple[int, int, bytes, str]:
-        body = link_message(index, IFF_UP) + name_attribute(endpoint["veth"]) + queues
+    def pair(host_index: int) -> tuple[int, int, bytes, str]:
+        body = link_message(host_index, IFF_UP) + name_attribute(endpoint["veth"]) + common
         body += attribute(IFLA_ADDRESS, mac_bytes(endpoint["host_mac"]))
         body += attribute(IFLA_MASTER, struct.pack("i", endpoint["bridge_index"]))
         return RTM_NEWLINK, CREATE, body + attribute(IFLA_LINKINFO | NESTED, info), f"link {endpoint['veth']}"
 
+    host_index = endpoint["ifindex"]
     try:
-        host.request(*pair(endpoint["ifindex"]))
+        host.request(*pair(host_index))
     except OSError as error:
-        index = _make_room(host, endpoint, error)
-        host.request(*pair(index))
-    Rtnetlink(netlink).batch(
-        [
-            address_message(ETH0, endpoint["ip"], endpoint["prefixlen"], endpoint["broadcast"]),
-            (RTM_NEWLINK, 0, link_message(ETH0, IFF_UP), "eth0 up"),
-            route_message(endpoint["gateway"], ETH0),
-        ]
-    )
+        host_index = _make_room(host, endpoint, error)
+        host.request(*pair(host_index))
+    if endpoint["isolated"]:
+        _isolate(host, endpoint["veth"], host_index)
+    requests = [address_message(index, endpoint["ip"], endpoint["prefixlen"], endpoint["broadcast"])]
+    if endpoint["ip6"]:
+        requests.append(address_message(index, endpoint["ip6"], endpoint["prefixlen6"]))
+    requests.append((RTM_NEWLINK, 0, link_message(index, IFF_UP), f"{name} up"))
+    if endpoint["routed"]:
+        requests += [route_message(gateway, index) for gateway in _gateways(endpoint)]
+    Rtnetlink(netlink).batch(requests)
+
+
+def _isolate(host: Rtnetlink, veth: str, index: int) -> None:
+    """`bridge link set dev VETH isolated on`: an isolated port and another one hear nothing of each other."""
+    if not index:
+        index = next(link["index"] for link in host.links() if link["name"] == veth)
+    body = struct.pack("BBHiII", socket.AF_BRIDGE, 0, 0, index, 0, 0)
+    body += attribute(IFLA_PROTINFO | NESTED, attribute(IFLA_BRPORT_ISOLATED, b"\1"))
+    host.request(RTM_SETLINK, 0, body, f"link {veth} isolated")
+
+
+def disconnect(endpoint: dict[str, Any], host_netlink: socket.socket) -> None:
+    """Delete the endpoint's pair of links, with its addresses and routes. One that is gone already is no error."""
+    host = Rtnetlink(host_netlink)
+    # By name and by our mark: the index may be another's, the name one made by hand.
+    if any(link["name"] == endpoint["veth"] and link["mac"].startswith(OURS) for link in host.links()):
+        try:
+            host.link_delete(endpoint["veth"])
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+
+
+def route(endpoint: dict[str, Any], netlink: socket.socket) -> None:
+    """Lead the container's default routes to this endpoint, which they did not do before; `netlink` is of its netns."""
+    index = ETH0 + endpoint["interface"]
+    for gateway in _gateways(endpoint):
+        try:
+            Rtnetlink(netlink).request(*route_message(gateway, index))
+        except FileExistsError:
+            pass  # a route made by hand
 
 
 def _make_room(host: Rtnetlink, endpoint: dict[str, Any], error: OSError) -> int:
     """What stood in the way of a pair is gone: the index to try again with. Raises `OSError` when it stays."""
     links = host.links()
     if not any(link["index"] == endpoint["bridge_index"] for link in links):
-        gone = f"{endpoint['bridge']} (it was deleted by hand; `%lab reset` makes a new one)"
+        again = "`%lab reset` makes" if endpoint["network"] == "bridge" else "`%network rm` and `create` make"
+        gone = f"{endpoint['bridge']} (it was deleted by hand; {again} a new one)"
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), gone)
     if error.errno not in (errno.EEXIST, errno.EBUSY):
         raise error

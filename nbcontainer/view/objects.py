@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from nbcontainer.view import html, words
 from nbcontainer.view.html import Fact
-from nbcontainer.view.rows import command_text, short_image, status_text
+from nbcontainer.view.rows import command_text, ports_text, short_image, status_text
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
     from nbcontainer.container.options import RunOptions
     from nbcontainer.container.volumes import Volume
     from nbcontainer.image.images import Image
+    from nbcontainer.network.network import Network
     from nbcontainer.runtime import Lab
 
 
@@ -23,8 +24,9 @@ def container_html(container: Container) -> str:
         Fact("Command", command_text(container), code=True),
         Fact("Image", short_image(container), code=True),
     ]
-    if container.endpoint is not None:
-        facts.append(Fact("Address", f"{container.endpoint.ip} on {container.endpoint.network}", code=True))
+    facts += [Fact("Address", f"{endpoint.ip} on {name}", code=True) for name, endpoint in container.endpoints.items()]
+    if ports_text(container):
+        facts.append(Fact("Ports", ports_text(container), code=True))
     limits = _limits(container.options)
     if limits:
         facts.append(Fact("Limits", limits))
@@ -72,6 +74,24 @@ def volume_html(volume: Volume) -> str:
         *_labels(volume.labels),
     ]
     return html.card(volume.name, facts, aside="volume")
+
+
+def network_html(network: Network) -> str:
+    """A network: where its addresses come from, what it keeps apart, and who is on it."""
+    facts = [Fact("Driver", network.driver)]
+    for pool in network.pools:
+        facts.append(Fact("Subnet", f"{pool.subnet}, gateway {pool.gateway}", code=True))
+    if network.pools:
+        facts.append(Fact("Bridge", network.bridge, code=True))
+    if network.internal:
+        facts.append(Fact("Internal", "nothing leads out of it"))
+    if not network.icc:
+        facts.append(Fact("Containers", "do not reach each other"))
+    attached = sorted(network.attached.values(), key=lambda there: there.name)
+    if attached:
+        facts.append(Fact("On it", ", ".join(f"{there.name} {there.endpoint.ip}" for there in attached), code=True))
+    facts += _labels(network.labels)
+    return html.card(network.name, facts, aside="network", short_id=network.short_id)
 
 
 def lab_facts(lab: Lab) -> list[Fact]:

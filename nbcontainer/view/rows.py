@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from nbcontainer.container import connection
+from nbcontainer.network import ports
 from nbcontainer.view import words
 from nbcontainer.view.tables import Column
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from nbcontainer.container.container import Container
     from nbcontainer.container.volumes import Volume
     from nbcontainer.image.images import Image
+    from nbcontainer.network.network import Network
 
 #: As many letters of a command as `docker ps` shows.
 COMMAND_WIDTH = 20
@@ -75,8 +78,8 @@ def container_row(container: Container, trunc: bool, sized: bool = False) -> dic
         "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
         "Label": lambda key: labels.get(key, ""),
         "Names": container.name,
-        "Networks": container.endpoint.network if container.endpoint else container.options.network,
-        "Ports": "",
+        "Networks": ",".join(container.attachments) or container.options.network,
+        "Ports": ports_text(container),
         "RunningFor": words.ago(words.since(container.created)),
         "Size": size_text(container) if sized else "0B",
         "State": container.status,
@@ -88,6 +91,14 @@ def size_text(container: Container) -> str:
     """`0B (virtual 4.2MB)`: what it has written, and with its image. Takes a walk over its files."""
     written = container.size
     return f"{words.size(written)} (virtual {words.size(written + container.image.size)})"
+
+
+def ports_text(container: Container) -> str:
+    """`127.0.0.1:8080->80/tcp, 443/tcp`: nothing while it does not run."""
+    if not container.state.running or not (container.endpoints or container.options.publish):
+        return ""
+    published = container.owner.publisher.bindings(container.id)
+    return ports.column(ports.mapping(published, connection.open_ports(container)))
 
 
 def docker_time(moment: str) -> str:
@@ -175,4 +186,29 @@ def volume_row(volume: Volume) -> dict[str, Any]:
         "Mountpoint": str(volume.path),
         "Name": volume.name,
         "Scope": "local",
+    }
+
+
+NETWORK_COLUMNS = (
+    Column("ID", "NETWORK ID", "code"),
+    Column("Name", "NAME"),
+    Column("Driver", "DRIVER"),
+    Column("Scope", "SCOPE"),
+)
+
+
+def network_row(network: Network, trunc: bool) -> dict[str, Any]:
+    """One network as `docker network ls` has it."""
+    labels = network.labels
+    return {
+        "CreatedAt": docker_time(network.created),
+        "Driver": network.driver,
+        "ID": network.short_id if trunc else network.id,
+        "IPv4": "true",
+        "IPv6": "true" if network.ipv6 else "false",
+        "Internal": "true" if network.internal else "false",
+        "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
+        "Label": lambda key: labels.get(key, ""),
+        "Name": network.name,
+        "Scope": network.scope,
     }

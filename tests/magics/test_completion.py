@@ -13,6 +13,7 @@ LIVE = {
     "running": lambda: ["web"],
     "image": lambda: ["busybox", "busybox:latest", "host"],
     "volume": lambda: ["data"],
+    "network-mode": lambda: ["net1", "container:web"],
 }
 
 
@@ -21,7 +22,8 @@ LIVE = {
     [
         (["ru"], ["run"]),
         (["p"], ["pause", "port", "prune"]),
-        (["run", "--net"], ["--network"]),
+        (["run", "--net"], ["--network", "--network-alias"]),
+        (["run", "--network", "n"], ["net1", "none"]),
         (["run", "--network", "h"], ["host"]),
         (["run", "--network=h"], ["--network=host"]),
         (["run", "--network", "container:w"], ["container:web"]),
@@ -65,8 +67,8 @@ def test_lines_that_are_ours_are_completed() -> None:
     assert candidates("%container run --network=ho") == ("--network=ho", ["--network=host"])
     assert candidates("%%container ru") == ("ru", ["run"])
     assert candidates("  x = %lab do") == ("do", ["doctor"])
-    assert candidates("%container run -e 'A=b c' --netw") == ("--netw", ["--network"])
-    assert candidates("%container run -e 'A=b --netw") == ("--netw", ["--network"])
+    assert candidates("%container run -e 'A=b c' --netw") == ("--netw", ["--network", "--network-alias"])
+    assert candidates("%container run -e 'A=b --netw") == ("--netw", ["--network", "--network-alias"])
 
 
 @pytest.mark.parametrize(

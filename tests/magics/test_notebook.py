@@ -270,7 +270,7 @@ def test_tab_offers_commands_options_and_names(kernel: Kernel) -> None:
     kernel.ok("%container run -d --name web busybox sleep 1000")
     assert kernel.complete("%container ren") == ["rename"]
     assert kernel.complete("%container stop ") == ["web"]
-    assert kernel.complete("%container run --netw") == ["--network"]
+    assert kernel.complete("%container run --netw") == ["--network", "--network-alias"]
     assert kernel.complete("%container run --network=ho") == ["--network=host"]
     assert "busybox" in kernel.complete("%container run -d bus")
     assert "busybox" in kernel.complete("%%container run bus")

@@ -17,8 +17,8 @@ def test_every_option_of_create_is_one_of_the_container() -> None:
 
 
 def test_every_option_of_the_container_can_be_typed() -> None:
-    # Published ports come with the named networks.
-    assert fields(RunOptions) - {option.dest for option in CREATE} == {"image", "command", "publish"}
+    # Networks besides the first are `--network` again.
+    assert fields(RunOptions) - {option.dest for option in CREATE} == {"image", "command", "more_networks"}
 
 
 def test_options_of_exec_and_update_are_known_too() -> None:

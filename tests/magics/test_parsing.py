@@ -68,7 +68,7 @@ def test_aliases_lead_to_the_command() -> None:
 
 
 def test_a_hidden_name_is_the_same_option() -> None:
-    assert typed("run --net host busybox").values == {"network": "host"}
+    assert typed("run --net host busybox").values == {"network": ["host"]}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound, StartFailed
 from nbcontainer.network import resolve
 from nbcontainer.network.endpoint import veth_name
-from nbcontainer.network.networks import Network
 from nbcontainer.network.wire import Rtnetlink
 
 
@@ -41,14 +39,11 @@ def test_addresses_that_cannot_be(lab: Any) -> None:
 
 
 def test_a_pool_runs_out(lab: Any) -> None:
-    bridge = lab.networks.get("bridge")
-    lab.networks._networks["bridge"] = Network(
-        "bridge", bridge.id, "bridge", IPv4Network("172.17.0.0/29"), bridge.gateway
-    )
+    lab.networks.create("small", subnet="10.9.0.0/29")
     for number in range(5):
-        lab.networks.allocate(str(number), f"name{number}")
-    with pytest.raises(Conflict, match="no available IPv4 addresses"):
-        lab.networks.allocate("6", "name6")
+        lab.networks.allocate(str(number), f"name{number}", "small")
+    with pytest.raises(Conflict, match="no available IPv4 addresses on this network's address pools: small"):
+        lab.networks.allocate("6", "name6", "small")
 
 
 def test_veth_names_are_short_and_differ() -> None:
@@ -147,7 +142,7 @@ def test_finding_networks(lab: Any) -> None:
 
 
 def test_texts() -> None:
-    hosts = resolve.hosts("web", "example.org", "172.17.0.2", ["db:10.0.0.9", "out:host-gateway"])
+    hosts = resolve.hosts("web", "example.org", ["172.17.0.2"], ["db:10.0.0.9", "out:host-gateway"])
     assert hosts.startswith("127.0.0.1\tlocalhost\n")
     assert hosts.endswith("10.0.0.9\tdb\n172.17.0.1\tout\n172.17.0.2\tweb.example.org web\n")
     assert resolve.resolv_conf(["9.9.9.9"]) == "nameserver 9.9.9.9\n"

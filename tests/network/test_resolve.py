@@ -34,13 +34,13 @@ LOCAL = (
     ],
 )
 def test_hosts_that_were_added(entry: str, line: str) -> None:
-    assert resolve.hosts("web", None, None, [entry]) == LOCAL + line
+    assert resolve.hosts("web", None, [], [entry]) == LOCAL + line
 
 
 def test_hosts_end_with_the_container_itself() -> None:
-    assert resolve.hosts("web", None, "172.17.0.2", []) == f"{LOCAL}172.17.0.2\tweb\n"
-    assert resolve.hosts("web", "example.org", "172.17.0.2", []) == f"{LOCAL}172.17.0.2\tweb.example.org web\n"
-    assert resolve.hosts("web", "example.org", None, []) == LOCAL
+    assert resolve.hosts("web", None, ["172.17.0.2"], []) == f"{LOCAL}172.17.0.2\tweb\n"
+    assert resolve.hosts("web", "example.org", ["172.17.0.2"], []) == f"{LOCAL}172.17.0.2\tweb.example.org web\n"
+    assert resolve.hosts("web", "example.org", [], []) == LOCAL
 
 
 def test_servers_asked_for_are_all_there_are() -> None:
