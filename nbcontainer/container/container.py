@@ -18,6 +18,7 @@ from nbcontainer.container.stdio import Stdio, Watcher
 from nbcontainer.container.timeline import Step
 from nbcontainer.errors import Conflict
 from nbcontainer.image.images import Image
+from nbcontainer.image.stack import Stack
 from nbcontainer.lab import files
 from nbcontainer.lab.process import Process
 
@@ -366,6 +367,13 @@ class Container:
 
         return files.diff(self)
 
+    @property
+    def layers(self) -> Stack:
+        """The layers of its image, lowest first, and last its own, which is writable."""
+        from nbcontainer.container import files
+
+        return files.layers(self)
+
     def copy_out(self, path: str) -> bytes:
         """`path` of the container as a tar archive."""
         from nbcontainer.container import files
@@ -383,6 +391,20 @@ class Container:
         from nbcontainer.container import files
 
         files.export(self, target)
+
+    def commit(
+        self,
+        name: str | None = None,
+        *,
+        changes: Sequence[str] = (),
+        author: str = "",
+        message: str = "",
+        pause: bool = True,
+    ) -> Image:
+        """A new image of what it has written and what it was started with; `changes` are Dockerfile instructions."""
+        from nbcontainer.container import commit
+
+        return commit.commit(self, name, changes=changes, author=author, message=message, pause=pause)
 
     def export_bundle(self, target: Path) -> None:
         """An OCI bundle, config.json and rootfs/, that `runc run` takes."""

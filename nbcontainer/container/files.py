@@ -6,11 +6,15 @@ import io
 import os
 import posixpath
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nbcontainer.container import changes, rootfs, spec
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound
+from nbcontainer.image import contents, host
+from nbcontainer.image.overlay import Overlay
+from nbcontainer.image.stack import Layer, Stack
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
@@ -35,6 +39,27 @@ def written(container: Container) -> list[dict[str, Any]]:
 def diff(container: Container) -> list[tuple[str, str]]:
     """`(kind, path)` for all that changed below the root, sorted by path; kind is A, C or D."""
     return [(kind, path) for kind, path in container.lab.call(changes.compare, _request(container))]
+
+
+def layers(container: Container) -> Stack:
+    """The layers of its image, and on top of them its own, which is writable."""
+    below = container.image.layers
+    image, images = container.image, container.owner.images
+    if container.owner.driver == "overlay":
+        counted = container.lab.call(contents.count, [one["upper"] for one in container.overlays])
+    else:
+        counted = container.lab.call(contents.count_changes, container.root, diff(container))
+
+    def find(path: str) -> Sequence[str]:
+        if container.owner.driver == "overlay":
+            uppers = tuple(Overlay(one["prefix"], (one["upper"],)) for one in container.overlays)
+            return images.where(image, path, host.places(uppers, path))
+        changed = any(kind != "D" and where == path for kind, where in diff(container))
+        return [*images.where(image, path), "seen" if changed else ""]
+
+    command = " ".join(container.spec["process"]["args"])
+    own = Layer("", counted["size"], command, "writable", lambda: counted)
+    return Stack(container.name, [*below, own], find)
 
 
 def copy_out(container: Container, path: str) -> bytes:

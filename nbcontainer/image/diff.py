@@ -16,9 +16,10 @@ import os
 import stat
 
 from nbcontainer.errors import ImageError
+from nbcontainer.image.contents import is_opaque
 from nbcontainer.image.tar import Entry, Kind
-from nbcontainer.image.tar_writer import TarWriter
-from nbcontainer.image.unpack import DEEPEST, OPAQUE, OPAQUE_ATTRIBUTE, WHITEOUT, is_whiteout
+from nbcontainer.image.tar_writer import Sum, TarWriter
+from nbcontainer.image.unpack import DEEPEST, OPAQUE, WHITEOUT, is_whiteout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def write(overlays: list[dict[str, Any]], driver: str, latest: int | None, *, fd
     `{"diff_id": …, "size": …, "entries": …}`: the archive's digest, bytes of its files, how many entries it has.
     Raises `ImageError` for what no layer can say, and `OSError`.
     """
-    tar = TarWriter(fds[0])
+    target = Sum(fds[0])
+    tar = TarWriter(target.write)
     changes = _Changes(tar, latest)
     if driver == "copy":
         lowers = {one["prefix"].rstrip("/"): _there(one["lowers"]) for one in overlays}
@@ -64,7 +66,8 @@ def write(overlays: list[dict[str, Any]], driver: str, latest: int | None, *, fd
             _walk(changes, upper, prefix, _there(one["lowers"]))
             for entry in reversed(waiting):
                 changes.leave(entry)
-    return {"diff_id": tar.finish(), "size": tar.size, "entries": tar.entries}
+    tar.finish()
+    return {"diff_id": target.digest, "size": tar.size, "entries": tar.entries}
 
 
 def _there(lowers: list[str]) -> list[str]:
@@ -174,7 +177,7 @@ def _walk(changes: _Changes, fd: int, path: str, lowers: list[str]) -> None:
                     continue
                 changes.directory(inner, here)
                 below = _below(lowers, name)
-                if _directories(below[:1]) and _is_opaque(inner):
+                if _directories(below[:1]) and is_opaque(inner):
                     changes.hide(here)
                     below = []
                 _walk(changes, inner, here, _directories(below))
@@ -247,20 +250,13 @@ def _below(lowers: list[str], name: str) -> list[str]:
         if is_whiteout(info):
             break
         found.append(path)
-        if not stat.S_ISDIR(info.st_mode) or _is_opaque(path):
+        if not stat.S_ISDIR(info.st_mode) or is_opaque(path):
             break
     return found
 
 
 def _directories(paths: list[str]) -> list[str]:
     return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
-
-
-def _is_opaque(path: str | int) -> bool:
-    try:
-        return os.getxattr(path, OPAQUE_ATTRIBUTE) == b"y"
-    except OSError:
-        return False
 
 
 def _same(info: os.stat_result, below: os.stat_result) -> bool:

@@ -20,6 +20,7 @@ NAME = "host"
 TAG = f"{NAME}:latest"
 #: In the config of an image whose lowest layer is this machine's root: the name of that.
 BASE = "io.nbcontainer.base"
+WHAT = "this machine's /usr, /etc and /opt, read-only"
 
 
 def document() -> dict[str, Any]:
@@ -34,7 +35,7 @@ def document() -> dict[str, Any]:
             "WorkingDir": "/",
         },
         "rootfs": {"type": "layers", "diff_ids": []},
-        "history": [{"created_by": "this machine's /usr, /etc and /opt, read-only", "empty_layer": True}],
+        "history": [{"created_by": WHAT, "empty_layer": True}],
     }
 
 
@@ -61,6 +62,15 @@ def is_base_of(config: dict[str, Any]) -> bool:
 def below(lab: Handle, layers: Overlay) -> tuple[Overlay, ...]:
     """What to mount for a container of an image whose layers lie on `host`: each overlay with its part of them."""
     return tuple(Overlay(one.prefix, (*_parts(layers.lowers, one.prefix), *one.lowers)) for one in overlays(lab))
+
+
+def places(stacked: tuple[Overlay, ...], path: str) -> list[tuple[str, str]]:
+    """Where a path of the container is to be looked for, topmost first: a directory, and the path below it."""
+    one = max(
+        (one for one in stacked if f"{path}/".startswith(f"{one.prefix.rstrip('/')}/")), key=lambda o: len(o.prefix)
+    )
+    rest = path[len(one.prefix.rstrip("/")) :]
+    return [(lower, rest) for lower in one.lowers]
 
 
 def _parts(layers: tuple[str, ...], prefix: str) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbcontainer.image.config import diff_ids_of
 from nbcontainer.image.overlay import Overlay
+from nbcontainer.image.stack import Stack
 
 if TYPE_CHECKING:
-    from nbcontainer.image.images import Images
+    from nbcontainer.image.shelf import Shelf
 
 #: Go's names for architectures, which image configs use.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -24,19 +24,10 @@ def architecture() -> str:
     return ARCHITECTURES.get(platform.machine(), platform.machine())
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer: the digest of its content, the bytes of its files, the command that made it."""
-
-    diff_id: str
-    size: int
-    created_by: str
-
-
 class Image:
     """An image of the store, or `host`. `document` is its whole OCI image config."""
 
-    def __init__(self, owner: Images, image_id: str, document: dict[str, Any]) -> None:
+    def __init__(self, owner: Shelf, image_id: str, document: dict[str, Any]) -> None:
         self.owner = owner
         self.id = image_id
         self.document = document
@@ -96,14 +87,9 @@ class Image:
         return chain
 
     @property
-    def layers(self) -> tuple[Layer, ...]:
+    def layers(self) -> Stack:
         """Its layers, lowest first."""
-        made_by = [step.get("created_by") or "" for step in self.history if not step.get("empty_layer")]
-        made_by += [""] * len(self.diff_ids)
-        return tuple(
-            Layer(diff_id, self.owner.layer_size(diff_id), by)
-            for diff_id, by in zip(self.diff_ids, made_by, strict=False)
-        )
+        return self.owner.stack(self)
 
     @property
     def size(self) -> int:

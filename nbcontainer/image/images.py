@@ -3,103 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
-import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from nbcontainer.errors import Conflict, ImageError, InvalidArgument, InvalidReference, NotFound
-from nbcontainer.image import bootstrap, commit, diff, host
+from nbcontainer.image import bootstrap, commit, diff, host, importing, layout
+from nbcontainer.image import save as saving
 from nbcontainer.image.archive import Archive, Described, Member
 from nbcontainer.image.config import diff_ids_of
+from nbcontainer.image.fsck import Report, fsck
 from nbcontainer.image.image import Image as Image
-from nbcontainer.image.layers import Layers
-from nbcontainer.image.overlay import Overlay
 from nbcontainer.image.reference import Reference
-from nbcontainer.image.store import NewImage, Store, StoredLayer, digest
-from nbcontainer.lab.handle import Handle
-
-_ID = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
+from nbcontainer.image.shelf import Shelf
+from nbcontainer.image.store import NewImage, StoredLayer, digest
 
 
-class Images:
-    """The store, and what of it this lab has unpacked."""
-
-    def __init__(self, lab: Handle) -> None:
-        self._lab = lab
-        self._store = Store(lab.home.images)
-        self._layers = Layers(lab, self._store)
-        self._known: dict[str, Image] = {}
-        self._overlays: dict[str, tuple[Overlay, ...]] = {}
-        self._lock = threading.RLock()
-        #: Given an image's id, the short ids of the containers made from it. The containers' room sets it.
-        self.users: Callable[[str], Sequence[str]] = lambda image_id: ()
-        if self._store.strays():
-            self._store.collect()
-            self._layers.sweep()
-
-    # -- find
-
-    def get(self, reference: str) -> Image:
-        """By name, digest, id or unique beginning of an id. Raises `NotFound`, `InvalidReference`, `Conflict`."""
-        if reference in (host.NAME, host.TAG):
-            return self._host
-        return self._image(self._resolve(reference)[0])
-
-    def list(self) -> list[Image]:
-        """Every image, newest first; those of the same time, and those of no known time, by name."""
-        images = [self._host]
-        for image_id in self._store.ids():
-            try:
-                images.append(self._image(image_id))
-            except NotFound:
-                continue  # removed meanwhile
-        images.sort(key=lambda image: image.tags or [image.id])
-        images.sort(key=lambda image: image.created, reverse=True)
-        return images
-
-    def names_of(self, image: Image) -> Sequence[str]:
-        """All its names, those by digest too."""
-        return [host.TAG] if image is self._host else self._store.names_of(image.id)
-
-    def layer_size(self, diff_id: str) -> int:
-        """Bytes of a layer's files."""
-        layer = self._store.layer(diff_id)
-        return layer.size if layer is not None else 0
-
-    @cached_property
-    def _host(self) -> Image:
-        document = host.document()
-        return Image(self, host.image_id(document), document)
-
-    def _image(self, image_id: str) -> Image:
-        if image_id == self._host.id:
-            return self._host
-        if image_id not in self._known:
-            config = self._store.config(image_id)
-            if config is None:
-                raise NotFound(f"No such image: {image_id}")
-            self._known[image_id] = Image(self, image_id, json.loads(config))
-        return self._known[image_id]
-
-    def _resolve(self, reference: str) -> tuple[str, str | None]:
-        """The id of the image meant, and the name it was meant by, if it was: Docker looks for a name first."""
-        name = None
-        if not re.fullmatch(r"sha256:.*|[0-9a-f]{64}", reference):
-            name = Reference.parse(reference).familiar
-            found = self._store.image_of(name)
-            if found is not None:
-                return found, name
-        if _ID.fullmatch(reference):
-            start = f"sha256:{reference.removeprefix('sha256:')}"
-            ids = [*self._store.ids(start), *([self._host.id] if self._host.id.startswith(start) else [])]
-            if len(ids) > 1:
-                raise Conflict(f"multiple IDs found with provided prefix: {reference}")
-            if ids:
-                return ids[0], None
-        raise NotFound(f"No such image: {reference}")
+class Images(Shelf):
+    """The store, and what of it this lab has unpacked: everything that changes what there is."""
 
     # -- names
 
@@ -165,23 +86,66 @@ class Images:
         gone = [chain_id for chain_id in reversed(image.chain_ids) if chain_id not in kept]
         return [f"Deleted: {image.id}", *(f"Deleted: {chain_id}" for chain_id in gone)]
 
+    # -- clean up
+
+    def unused(self, every: bool = False) -> Sequence[Image]:
+        """The images without a name that no container of this lab was made from and no other kernel has in use; with
+        `every`, those with a name too."""
+        return [
+            image
+            for image in self.list()
+            if image is not self._host
+            and (every or not self.names_of(image))
+            and not self.users(image.id)
+            and not (image.diff_ids and self._layers.others_hold(image.diff_ids[-1]))
+        ]
+
+    def prune(self, images: Sequence[Image] | None = None) -> tuple[Sequence[str], int]:
+        """Remove these images, or those that `unused` gives, and what is left of killed processes; what was done, a
+        line each, and how many bytes of disk that gave back."""
+        before = self._store.usage()
+        lines: list[str] = []
+        for image in self.unused() if images is None else images:
+            lines += [f"Untagged: {name}" for name in self.names_of(image)]
+            lines += self._delete(image)
+        self._store.collect()
+        self._layers.sweep()
+        return lines, max(0, before - self._store.usage())
+
+    def fsck(self, repair: bool = False) -> Report:
+        """Whether the store is whole; with `repair`, what is wrong is put right as far as that goes."""
+
+        def in_use(diff_id: str) -> bool:
+            ours = (image for image in self.list() if diff_id in image.diff_ids)
+            return any(self.users(image.id) for image in ours) or self._layers.others_hold(diff_id)
+
+        report = fsck(self._store, self._layers, repair, in_use)
+        if repair:
+            self._known.clear()
+            self._overlays.clear()
+            self._counts.clear()
+        return report
+
     # -- bring in
 
-    def load(self, archive: Path | BinaryIO) -> Sequence[Image]:
-        """Load a `docker save` archive or an OCI layout in a tar file; its images. Raises `ImageError`.
+    def load(self, archive: Path | BinaryIO, say: Callable[[str], object] = lambda line: None) -> Sequence[Image]:
+        """Load a `docker save` archive, or an OCI layout in a tar file or a directory; its images. Raises `ImageError`.
 
-        All of them, once every layer is checked and unpacked, or none.
+        All of them, once every layer is checked and unpacked, or none. `say` is given a line for each name.
         """
         if not isinstance(archive, Path):
-            return self._load(archive)
+            return self._load(archive, say)
+        if archive.is_dir():
+            with layout.opened(archive) as stream:
+                return self._load(stream, say)
         try:
             file = archive.open("rb")
         except OSError as error:
             raise ImageError(f"open {archive}: {str(error.strerror).lower()}") from None
         with file:
-            return self._load(file)
+            return self._load(file, say)
 
-    def _load(self, file: BinaryIO) -> Sequence[Image]:
+    def _load(self, file: BinaryIO, say: Callable[[str], object]) -> Sequence[Image]:
         with self._store.workspace() as workspace, self._layers.attempt() as attempt:
             layers: dict[str, StoredLayer] = {}
             files: dict[str, Path] = {}
@@ -192,6 +156,11 @@ class Images:
                 self._bring(one, layers, files)
             self._store.add(images, layers.values(), files)
             attempt.keep({diff_id for image in images for diff_id in image.diff_ids})
+        for image in images:
+            for name in image.names:
+                say(f"Loaded image: {name}")
+            if not image.names:
+                say(f"Loaded image ID: {image.id}")
         return [self._image(image_id) for image_id in dict.fromkeys(image.id for image in images)]
 
     def _bring(self, described: Described, layers: dict[str, StoredLayer], files: dict[str, Path]) -> None:
@@ -205,6 +174,30 @@ class Images:
                     size = self._layers.unpack(diff_id, member.path)
                 layers[diff_id] = StoredLayer(diff_id, member.digest, size)
                 files[member.digest] = member.path
+
+    def import_root(
+        self,
+        archive: BinaryIO,
+        name: str | None = None,
+        config: dict[str, Any] | None = None,
+        *,
+        message: str = "",
+        origin: str = "-",
+    ) -> Image:
+        """An image of one layer from a tar archive of a whole root, plain or compressed.
+
+        `origin` is what the history says that it came from. Raises `ImageError`, `InvalidReference`, `Conflict`.
+        """
+        names = [commit.name(name)] if name else []
+        _refuse_host(names)
+        step = {"created_by": "", "comment": message or f"Imported from {origin}"}
+        with self._store.workspace() as workspace:
+            file = workspace / "layer"
+            layer = importing.import_layer(self._layers, archive, file)
+            document = commit.document(None, layer.diff_id, step, config or {}, commit.epoch())
+            image = NewImage(document, (layer.diff_id,), tuple(names))
+            self._store.add([image], [layer], {layer.diff_id: file})
+        return self._image(image.id)
 
     def bootstrap_busybox(self, binary: Path | None = None) -> Image:
         """Make `busybox:latest` from the machine's own static busybox. Raises `Unavailable`."""
@@ -270,38 +263,47 @@ class Images:
             done = self._lab.call(diff.write, list(overlays), driver, latest, fds=[target.fileno()])
         return StoredLayer(done["diff_id"], done["diff_id"], done["size"])
 
-    # -- use
+    # -- take out
 
-    def overlays(self, image: Image) -> tuple[Overlay, ...]:
-        """The lower directories of `image`, unpacked for this lab's ids. Raises `ImageError`, `NotFound`."""
-        with self._lock:
-            found = self._overlays.get(image.id)
-            if found is None:
-                if image is self._host:
-                    found = host.overlays(self._lab)
-                elif host.is_base_of(image.document):
-                    found = host.below(self._lab, self._stack(image))
-                else:
-                    found = (self._stack(image),)
-                self._overlays[image.id] = found
-            return found
+    def save(self, references: Sequence[str], target: Path, form: str = "docker-archive") -> None:
+        """Write images to `target`, compressed when its name ends in .gz, .tgz or .zst.
 
-    def _stack(self, image: Image) -> Overlay:
-        # A layer that comes twice is the same both times: the lower one could never be seen, and overlayfs
-        # refuses to have one directory twice.
-        diff_ids = list(dict.fromkeys(reversed(image.diff_ids)))
-        for diff_id in diff_ids:
-            self._layers.hold(diff_id)
-        if self._store.config(image.id) is None:
-            self._layers.release(diff_ids)
-            raise NotFound(f"No such image: {image.id}")
-        for diff_id in diff_ids:
-            if not self._layers.path(diff_id).is_dir():
-                layer = self._store.layer(diff_id)
-                if layer is None:
-                    raise ImageError(f"layer {diff_id[:19]} is missing from the store; load its image again")
-                self._layers.unpack(diff_id, self._store.blob(layer.blob))
-        return Overlay("/", tuple(str(self._layers.path(diff_id)) for diff_id in diff_ids))
+        `form` is "docker-archive", which is an OCI layout too, "oci-archive" or "oci-dir". A name without a tag
+        means all tags of that repository. Raises what `get` and `nbcontainer.image.save.save` raise.
+        """
+        names: dict[str, dict[str, None]] = {}
+        for reference in references:
+            for image, tag in self._meant(reference):
+                if self.lies_on_host(image):
+                    raise InvalidArgument(
+                        f"{reference} cannot be saved: it lies on this machine's root, which is no layer"
+                    )
+                names.setdefault(image.id, {}).update({tag: None} if tag else {})
+        images = []
+        for image_id, tags in names.items():
+            config = self._store.config(image_id)
+            if config is None:
+                raise NotFound(f"No such image: {image_id}")
+            images.append(saving.Saved(image_id, config.encode(), tuple(self._image(image_id).diff_ids), tuple(tags)))
+        saving.save(self._store, images, target, form)
+
+    def _meant(self, reference: str) -> Sequence[tuple[Image, str | None]]:
+        """The images that `save` is asked for, each with the name it is to have."""
+        if "@" not in reference and ":" not in reference.rpartition("/")[2]:
+            try:
+                repository = Reference.parse(reference).repository
+            except InvalidReference:
+                repository = None
+            found = [
+                (image, tag)
+                for image in self.list()
+                for tag in image.tags
+                if Reference.parse(tag).repository == repository
+            ]
+            if found:
+                return found
+        image_id, name = (self._host.id, None) if reference == host.TAG else self._resolve(reference)
+        return [(self._image(image_id), name if name and "@" not in name else None)]
 
 
 def _unpacked(member: Member, diff_id: str) -> int | None:

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nbcontainer.errors import ImageError
-from nbcontainer.image import locks, unpack
+from nbcontainer.image import compare, diff, locks, unpack
 from nbcontainer.image.arriving import Arriving
 from nbcontainer.image.content import Content
 from nbcontainer.image.store import Store, layer_directory
 from nbcontainer.image.unpacking import Unpacking
+from nbcontainer.lab.files import remove_tree
 from nbcontainer.lab.handle import Handle
 
 #: Layers of one image that are unpacked at the same time.
@@ -112,6 +113,57 @@ class Layers:
             os.rename(upper, self.path(diff_id))
         except OSError:
             pass
+
+    def verify(self, diff_id: str, blob: Path, replace: bool) -> list[str]:
+        """Unpack a layer once more from `blob` and compare: what is different in its directory, a line each. With
+        `replace`, one that is different is exchanged for the fresh one. Raises `ImageError`."""
+        name = f"{layer_directory(diff_id)}{compare.FRESH}"
+        fresh = self._directory / name
+        held = locks.hold(str(self._store.uses / name))
+        try:
+            with blob.open("rb", buffering=0) as file, Unpacking(self._lab, self._directory, None) as unpacking:
+                if fresh.exists():
+                    self._lab.call(remove_tree, str(fresh))  # from a kill
+                content = Content(file.read)
+                while data := content.read():
+                    unpacking.write(data)
+                if content.finish() != diff_id:
+                    raise ImageError(f"layer {diff_id[:19]} is not what its image says")
+                unpacking.finish(name)
+            found: list[str] = self._lab.call(compare.compare, str(self.path(diff_id)), str(fresh), replace)
+            return found
+        finally:
+            (self._store.uses / name).rmdir()
+            os.close(held)
+
+    def pack(self, diff_id: str, below: list[str], file: Path) -> str:
+        """Write the unpacked layer to `file` as the archive that a commit would make; its digest, "" without one."""
+        if not self.path(diff_id).is_dir():
+            return ""
+        lowers = [str(self.path(one)) for one in reversed(below)]
+        upper = {"prefix": "/", "lowers": lowers, "upper": str(self.path(diff_id))}
+        with file.open("wb") as target:
+            return str(self._lab.call(diff.write, [upper], "overlay", None, fds=[target.fileno()])["diff_id"])
+
+    def others_hold(self, diff_id: str) -> bool:
+        """Whether another process uses a layer."""
+        with self._lock:
+            ours = self._held.get(diff_id)
+            held = (
+                ours
+                if ours is not None
+                else locks.hold(str(self._store.uses / layer_directory(diff_id)), fcntl.LOCK_SH)
+            )
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return False
+            except BlockingIOError:
+                return True
+            finally:
+                if ours is None:
+                    os.close(held)
+                else:
+                    fcntl.flock(held, fcntl.LOCK_SH)
 
     def _make_directory(self) -> None:
         self._directory.mkdir(mode=0o700, exist_ok=True)

@@ -176,6 +176,22 @@ class Store:
         rows = self._rows("SELECT diff_id, blob, size FROM layers WHERE diff_id = ?", diff_id)
         return StoredLayer(rows[0][0], rows[0][1], int(rows[0][2])) if rows else None
 
+    def stored_layers(self) -> list[StoredLayer]:
+        """Every layer."""
+        rows = self._rows("SELECT diff_id, blob, size FROM layers ORDER BY diff_id")
+        return [StoredLayer(diff_id, blob, int(size)) for diff_id, blob, size in rows]
+
+    def unused(self) -> list[str]:
+        """Blobs that nothing speaks of: left from a kill. One that has just come may be among them."""
+        known = {blob.removeprefix("sha256:") for (blob,) in self._rows("SELECT blob FROM layers")}
+        return sorted(f"blob {file.name[:12]}" for file in self._blobs.iterdir() if file.name not in known)
+
+    def usage(self) -> int:
+        """Bytes of its blobs, and of the files of the layers that are unpacked, once for each map of ids."""
+        sizes = {layer_directory(layer.diff_id): layer.size for layer in self.stored_layers()}
+        unpacked = sum(sizes.get(path.name, 0) for path in self.layers.glob("*/*"))
+        return unpacked + sum(file.stat().st_size for file in self._blobs.iterdir())
+
     # -- change
 
     def add(self, images: Sequence[NewImage], layers: Iterable[StoredLayer], files: Mapping[str, Path]) -> None:

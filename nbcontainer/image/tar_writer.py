@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nbcontainer.image.tar import BLOCK, CHUNK, Entry, Kind
 
@@ -27,21 +27,40 @@ _SHORT = 1 << 16
 _MOST_PARTS = 10_000
 
 
-class TarWriter:
-    """An archive written to the descriptor `fd`, and its digest. Raises `OSError`."""
+class Sum:
+    """A file being written, and the digest of what has been. Raises `OSError`."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """All of `data`."""
+        self._digest.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    @property
+    def digest(self) -> str:
+        """Of all that was written."""
+        return f"sha256:{self._digest.hexdigest()}"
+
+
+class TarWriter:
+    """An archive given to `write` piece by piece."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
         self._pending = bytearray()
         #: Bytes of the files in it, as `Entry.size` counts them.
         self.size = 0
         #: How many entries it has.
         self.entries = 0
 
-    def add(self, entry: Entry, content: int | None = None) -> None:
+    def add(self, entry: Entry, content: int | None = None, watch: Callable[[bytes], object] | None = None) -> None:
         """One entry. A file's bytes are read from the descriptor `content`: exactly `entry.size`, as zeros where it
-        has become shorter meanwhile."""
+        has become shorter meanwhile; `watch` is given them too."""
         records = [(f"SCHILY.xattr.{name}", value) for name, value in sorted(entry.attributes.items())]
         name = os.fsencode(entry.name) + (b"/" if entry.kind == "directory" else b"")
         parts = [(0, entry.size)] if entry.kind == "file" and entry.size else []
@@ -60,22 +79,30 @@ class TarWriter:
         self._put(_headers(name, entry, stored, records))
         self._put(sparse)
         for offset, length in parts:
-            self._copy(content, offset, length)
+            self._copy(content, offset, length, watch)
         self._put(bytes(-stored % BLOCK))
         self.size += entry.size
         self.entries += 1
 
-    def finish(self) -> str:
-        """Write the end; the digest of the whole archive."""
+    def add_bytes(self, name: str, data: bytes, mtime: int = 0) -> None:
+        """A file with this content, anybody's to read."""
+        self._put(_headers(name.encode(), Entry(name, "file", 0o644, 0, 0, mtime, len(data)), len(data), []))
+        self._put(data + bytes(-len(data) % BLOCK))
+        self.size += len(data)
+        self.entries += 1
+
+    def finish(self) -> None:
+        """Write the end."""
         self._put(bytes(2 * BLOCK))
         self._flush()
-        return f"sha256:{self._digest.hexdigest()}"
 
-    def _copy(self, content: int | None, offset: int, length: int) -> None:
+    def _copy(self, content: int | None, offset: int, length: int, watch: Callable[[bytes], object] | None) -> None:
         while length:
             piece = os.pread(content, min(CHUNK, length), offset) if content is not None else b""
             if not piece:
                 piece = bytes(min(CHUNK, length))
+            if watch is not None:
+                watch(piece)
             self._put(piece)
             offset += len(piece)
             length -= len(piece)
@@ -83,22 +110,16 @@ class TarWriter:
     def _put(self, data: bytes) -> None:
         if len(data) >= CHUNK // 2:
             self._flush()
-            self._digest.update(data)
-            _write(self._fd, memoryview(data))
+            self._write(data)
             return
         self._pending += data
         if len(self._pending) >= CHUNK:
             self._flush()
 
     def _flush(self) -> None:
-        self._digest.update(self._pending)
-        _write(self._fd, memoryview(bytes(self._pending)))
-        self._pending.clear()
-
-
-def _write(fd: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+        if self._pending:
+            self._write(bytes(self._pending))
+            self._pending.clear()
 
 
 # -- headers

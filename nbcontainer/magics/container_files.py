@@ -1,4 +1,4 @@
-"""`%container diff|cp|export`: a container's files."""
+"""`%container diff|cp|export|commit`: a container's files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbcontainer.container import files
 from nbcontainer.errors import InvalidArgument, UsageError
-from nbcontainer.magics.call import Call
+from nbcontainer.magics.call import Call, shown
 from nbcontainer.magics.grammar import Argument, Command, Option
+from nbcontainer.magics.image_layers import OF_CONTAINER
 from nbcontainer.view.tables import Column, Table
+
+if TYPE_CHECKING:
+    from nbcontainer.image.images import Image
 
 DIFF_COLUMNS = (Column("Kind", "KIND"), Column("Path", "PATH", "code"))
 
@@ -108,11 +113,37 @@ def export(call: Call) -> None:
         raise InvalidArgument(f"a notebook is no place for an archive: name a file, {call.path} --output FILE")
 
 
+def commit(call: Call) -> Image:
+    """A new image of what a container has written."""
+    container = call.lab.containers.get(call.arguments[0])
+    image = container.commit(
+        call.arguments[1] if len(call.arguments) > 1 else None,
+        changes=call.get("change", []),
+        author=call.get("author", ""),
+        message=call.get("message", ""),
+        pause=call.get("pause", True),
+    )
+    if not call.get("quiet"):
+        call.print(image.id)
+    return shown(image)
+
+
 ONE = Argument("CONTAINER", completes="container")
 
 COMMANDS = (
     Command(
         "diff", "Inspect changes to files or directories on a container's filesystem", (), (ONE,), action=diff
+    ),
+    Command(
+        "commit", "Create a new image from a container's changes",
+        (
+            Option("author", "a", "string", 'Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")'),
+            Option("change", "c", "list", "Apply Dockerfile instruction to the created image"),
+            Option("message", "m", "string", "Commit message"),
+            Option("pause", "p", help="Pause container during commit", default="true"),
+            Option("quiet", "q", help="Do not print the image's ID"),
+        ),
+        (ONE, Argument("REPOSITORY[:TAG]", required=False, completes="image")), action=commit,
     ),
     Command(
         "cp", "Copy files/folders between a container and the local filesystem",
@@ -131,4 +162,5 @@ COMMANDS = (
         ),
         (ONE,), action=export,
     ),
+    OF_CONTAINER,
 )  # fmt: skip

@@ -22,7 +22,7 @@ from nbcontainer.magics.completion import complete
 from nbcontainer.magics.dispatch import ROOTS, dispatch
 from nbcontainer.magics.grammar import Command
 from nbcontainer.magics.live import LIVE
-from nbcontainer.view import groups, network, objects
+from nbcontainer.view import groups, layers, network, objects
 
 Undo = list[Callable[[], object]]
 
@@ -163,9 +163,10 @@ VIEWS = (
     ("nbcontainer.cgroup.cgroup", "Cgroup", groups.group_html, None),
     ("nbcontainer.container.container", "Container", objects.container_html, None),
     ("nbcontainer.container.volumes", "Volume", objects.volume_html, None),
-    ("nbcontainer.image.images", "Image", objects.image_html, None),
     ("nbcontainer.network.netns", "Netns", network.netns_html, None),
     ("nbcontainer.network.network", "Network", objects.network_html, None),
+    ("nbcontainer.image.image", "Image", objects.image_html, None),
+    ("nbcontainer.image.stack", "Stack", layers.stack_html, layers.stack_text),
     ("nbcontainer.runtime", "Lab", objects.lab_html, objects.lab_text),
 )
 

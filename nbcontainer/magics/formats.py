@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+from nbcontainer.container.values import duration
 from nbcontainer.errors import InvalidArgument, UsageError
 from nbcontainer.magics.call import Call, shown
 from nbcontainer.magics.grammar import Option
+from nbcontainer.magics.parsing import BOOLEANS
+from nbcontainer.view import words
 from nbcontainer.view.tables import Column, Table
 from nbcontainer.view.template import Template, go_json
 
@@ -31,16 +35,17 @@ def show_rows(
     rows: Sequence[Row],
     known: Sequence[Column] = (),
     key: str = "ID",
+    make: type[Table] = Table,
 ) -> Table | list[str]:
     """Show rows as `--quiet` (the `key` of each) or `--format` wants them, or as a table.
 
-    `known` are the headers of a `table TEMPLATE` besides those of `columns`.
+    `known` are the headers of a `table TEMPLATE` besides those of `columns`; `make` is what a plain table becomes.
     """
     if call.get("quiet"):
         return show_lines(call, [str(row[key]) for row in rows])
     wanted = call.get("format", "table").strip()
     if wanted == "table":
-        return call.show_table(Table(caption, tuple(columns), tuple(rows)))
+        return call.show_table(make(caption, tuple(columns), tuple(rows)))
     if wanted == "json":
         return show_lines(call, [go_json(row) for row in rows])
     if wanted.startswith("table "):
@@ -92,6 +97,25 @@ def filtered(call: Call, things: Sequence[Any], tests: Mapping[str, Test]) -> li
 
 def _passes(test: Test, thing: Any, key: str, values: list[str]) -> bool:
     return (all if key == "label" else any)(test(thing, value) for value in values)
+
+
+def boolean(text: str) -> bool:
+    """A filter's yes or no. Raises `InvalidArgument`."""
+    if text not in BOOLEANS:
+        raise InvalidArgument(f"invalid filter value '{text}': it is yes or no, as true or false")
+    return BOOLEANS[text]
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """A time, or how long ago that was: RFC 3339, seconds since 1970, or a duration such as 1h30m.
+
+    Raises `ValueError`.
+    """
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return datetime.fromtimestamp(float(text), UTC)
+    if re.fullmatch(r"(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+", text):
+        return now - timedelta(seconds=duration(text, "filter"))
+    return words.rfc3339(text)
 
 
 def has_label(thing: Any, wanted: str) -> bool:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.errors import InvalidArgument, UsageError
-from nbcontainer.magics import formats
-from nbcontainer.magics.call import Call, shown
+from nbcontainer.errors import InvalidArgument, NbcontainerError
+from nbcontainer.magics import formats, image_archive, image_store
+from nbcontainer.magics.call import Call
 from nbcontainer.magics.container_look import INSPECT_FORMAT, show_inspected
 from nbcontainer.magics.grammar import Argument, Command, Option
+from nbcontainer.magics.image_layers import OF_IMAGE
 from nbcontainer.view import rows
 from nbcontainer.view.tables import Column
 
@@ -30,23 +31,32 @@ class Named:
         return formats.reference_matches(f"{self.row['Repository']}:{self.row['Tag']}", pattern)
 
 
-TESTS: dict[str, formats.Test] = {
-    "dangling": lambda named, wanted: (not named.image.tags) == (wanted in ("1", "true")),
-    "label": lambda named, wanted: formats.label_in(named.image.config.get("Labels") or {}, wanted),
-    "reference": Named.matches,
-}
+def _tests(call: Call) -> dict[str, formats.Test]:
+    def made(reference: str) -> str:
+        return call.lab.images.get(reference).created
+
+    return {
+        "before": lambda named, wanted: named.image.created < made(wanted),
+        "dangling": lambda named, wanted: (not named.image.owner.names_of(named.image)) == formats.boolean(wanted),
+        "label": lambda named, wanted: formats.label_in(named.image.config.get("Labels") or {}, wanted),
+        "reference": Named.matches,
+        "since": lambda named, wanted: named.image.created > made(wanted),
+        "until": lambda named, wanted: image_store.older(named.image, wanted),
+    }
 
 
 def ls(call: Call) -> object:
     """Images, newest first, a row for each name."""
-    trunc = not call.get("no_trunc")
-    every = [Named(image, row) for image in call.lab.images.list() for row in rows.image_rows(image, trunc)]
-    found: list[Named] = formats.filtered(call, every, TESTS)
+    trunc, digests = not call.get("no_trunc"), bool(call.get("digests"))
+    images = call.lab.images.list()
+    every = [Named(image, row) for image in images for row in rows.image_rows(image, trunc, digests)]
+    found: list[Named] = formats.filtered(call, every, _tests(call))
     made = [named.row for named in found if all(map(named.matches, call.arguments))]
-    return formats.show_rows(call, "Images", rows.IMAGE_COLUMNS, made, known=LS_KNOWN)
+    columns = rows.IMAGE_COLUMNS if not digests else rows.IMAGE_COLUMNS_WITH_DIGESTS
+    return formats.show_rows(call, "Images", columns, made, known=LS_KNOWN)
 
 
-LS_KNOWN = (Column("CreatedAt", "CREATED AT"),)
+LS_KNOWN = (Column("CreatedAt", "CREATED AT"), Column("Digest", "DIGEST"))
 
 
 def tag(call: Call) -> None:
@@ -55,10 +65,20 @@ def tag(call: Call) -> None:
 
 
 def remove(call: Call) -> None:
-    """Remove names, and the image with its last one."""
+    """Remove names, and the image with its last one; of several, the others too although one cannot be."""
+    failed: NbcontainerError | None = None
     for name in call.arguments:
-        for line in call.lab.images.remove(name, force=call.get("force", False)):
+        try:
+            lines = call.lab.images.remove(name, force=call.get("force", False))
+        except NbcontainerError as error:
+            if failed is not None:
+                call.say(f"Error: {failed}")
+            failed = error
+            continue
+        for line in lines:
             call.print(line)
+    if failed is not None:
+        raise failed
 
 
 def inspect(call: Call) -> object:
@@ -71,18 +91,6 @@ def history(call: Call) -> object:
     image = call.lab.images.get(call.arguments[0])
     made = rows.history_rows(image, trunc=not call.get("no_trunc"), human=call.get("human", True))
     return formats.show_rows(call, f"History of {call.arguments[0]}", rows.HISTORY_COLUMNS, made)
-
-
-def load(call: Call) -> object:
-    """Images from an archive that `docker save` wrote."""
-    if "input" not in call.values:
-        raise UsageError(f"a notebook has no standard input: name the archive, {call.path} --input FILE")
-    loaded = call.lab.images.load(Path(call.values["input"]).expanduser())
-    for image in loaded:
-        if not call.get("quiet"):
-            names = [f"Loaded image: {name}" for name in image.tags] or [f"Loaded image ID: {image.id}"]
-            call.print("\n".join(names))
-    return shown(loaded[0] if len(loaded) == 1 else loaded)
 
 
 def bootstrap(call: Call) -> Image:
@@ -103,6 +111,7 @@ IMAGE = Command(
             "ls", "List images",
             (
                 Option("all", "a", help="Show all images (there are no hidden ones)"),
+                Option("digests", "", help="Show digests"),
                 formats.FILTER, formats.FORMAT, formats.NO_TRUNC,
                 Option("quiet", "q", help="Only show image IDs"),
             ),
@@ -131,17 +140,12 @@ IMAGE = Command(
             (ONE,), action=history,
         ),
         Command(
-            "load", "Load an image from a tar archive",
-            (
-                Option("input", "i", "string", "Read from tar archive file"),
-                Option("quiet", "q", help="Suppress the load output"),
-            ),
-            action=load,
-        ),
-        Command(
             "bootstrap", "Make an image from what this machine has: busybox, from its static busybox",
             (Option("binary", "", "string", "The static busybox to use, instead of the machine's"),),
             (Argument("IMAGE", completes="bootstrap"),), action=bootstrap,
         ),
+        OF_IMAGE,
+        *image_archive.COMMANDS,
+        *image_store.COMMANDS,
     ),
 )  # fmt: skip

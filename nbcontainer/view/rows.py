@@ -115,21 +115,33 @@ IMAGE_COLUMNS = (
 )
 
 
-def image_rows(image: Image, trunc: bool) -> list[dict[str, Any]]:
-    """One image as `docker images` has it: a row for each of its tags."""
+IMAGE_COLUMNS_WITH_DIGESTS = (*IMAGE_COLUMNS[:2], Column("Digest", "DIGEST", "code"), *IMAGE_COLUMNS[2:])
+NONE = "<none>"
+
+
+def image_rows(image: Image, trunc: bool, digests: bool = False) -> list[dict[str, Any]]:
+    """One image as `docker images` has it: a row for each of its tags, and one for a repository that it has by
+    digest alone. With `digests`, a tag has a row for each digest of its repository."""
+    by_repository: dict[str, list[str]] = {}
+    for name in image.digests:
+        repository, _, digest = name.partition("@")
+        by_repository.setdefault(repository, []).append(digest)
+    names = [tag.rpartition(":")[::2] for tag in image.tags]
+    names += [(repository, NONE) for repository in by_repository if repository not in dict(names)]
     rows = []
-    for tag in image.tags or ["<none>:<none>"]:
-        repository, _, name = tag.rpartition(":")
-        rows.append(
-            {
-                "Repository": repository,
-                "Tag": name,
-                "ID": image.short_id if trunc else image.id,
-                "CreatedAt": docker_time(image.created) if image.created else "",
-                "CreatedSince": created_since(image.created),
-                "Size": words.size(image.size),
-            }
-        )
+    for repository, tag in names or [(NONE, NONE)]:
+        for digest in by_repository.get(repository, [NONE])[: None if digests else 1]:
+            rows.append(
+                {
+                    "Repository": repository,
+                    "Tag": tag,
+                    "Digest": digest,
+                    "ID": image.short_id if trunc else image.id,
+                    "CreatedAt": docker_time(image.created) if image.created else "",
+                    "CreatedSince": created_since(image.created),
+                    "Size": words.size(image.size),
+                }
+            )
     return rows
 
 
@@ -151,7 +163,7 @@ HISTORY_COLUMNS = (
 
 def history_rows(image: Image, trunc: bool, human: bool = True) -> list[dict[str, Any]]:
     """How an image came about, newest first. Only the newest step has an id: the image's own."""
-    layers = iter(image.layers)
+    layers = iter([layer for layer in image.layers if layer.diff_id])
     rows = []
     for entry in image.history:
         size = 0 if entry.get("empty_layer") else getattr(next(layers, None), "size", 0)

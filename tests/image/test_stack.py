@@ -1,0 +1,88 @@
+"""The layers of images and containers as one looks at them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nbcontainer.container import files
+from nbcontainer.errors import InvalidArgument
+from nbcontainer.view import layers
+
+
+@pytest.fixture(params=["overlay", "copy"])
+def driver(request: pytest.FixtureRequest, lab: Any) -> str:
+    if lab.containers.driver == "copy" and request.param == "overlay":
+        pytest.skip("no overlayfs in a user namespace on this kernel")
+    lab.containers._driver = request.param
+    return str(request.param)
+
+
+def changed(lab: Any, image: Any, script: str) -> Any:
+    return lab.containers.run(image, ["sh", "-euc", script], network="none")
+
+
+def test_where_a_path_comes_from(lab: Any, busybox: Any, driver: str) -> None:
+    c = changed(lab, busybox, "mkdir -p /d/e; echo 1 >/d/f; echo 1 >/d/e/g; rm /bin/vi")
+    first = lab.images.commit_layer(busybox, files.written(c), {"created_by": "first"}, driver=driver)
+    c = changed(lab, first, "echo 2 >/d/f; rm -r /d/e; mkdir /d/e; echo 2 >/d/e/h")
+    second = lab.images.commit_layer(first, files.written(c), {"created_by": "second"}, driver=driver)
+    stack = second.layers
+    assert [layer.created_by for layer in stack][1:] == ["first", "second"]
+    assert [layer.files for layer in stack][1:] == [2, 2]
+    assert stack[1].contents["removed"] == 1
+    for path, said in (
+        ("/d/f", ["", "hidden", "seen"]),
+        ("/d", ["", "merged", "seen"]),
+        ("/d/e/g", ["", "hidden", "removed"] if driver == "copy" else ["", "hidden", ""]),
+        ("/d/e/h", ["", "", "seen"]),
+        ("/bin/vi", ["hidden", "removed", ""]),
+        ("/bin/sh", ["seen", "", ""]),
+        ("/bin/../bin/sh/", ["seen", "", ""]),
+        ("/nowhere", ["", "", ""]),
+        ("/etc/passwd/below", ["", "", ""]),
+    ):
+        assert stack.where(path) == said, path
+    assert stack.source("/d/f") == stack[2]
+    assert stack.source("/nowhere") is None
+    with pytest.raises(InvalidArgument, match="must begin with /"):
+        stack.where("etc")
+
+
+def test_a_container_has_one_more(lab: Any, busybox: Any, driver: str) -> None:
+    c = changed(lab, busybox, "echo x >/new; echo y >>/etc/passwd; rm /bin/vi")
+    stack = c.layers
+    assert [layer.kind for layer in stack] == ["image", "writable"]
+    assert (stack[1].files, stack[1].name, stack[1].contents["removed"]) == (2, "writable", 1)
+    assert stack.where("/new") == ["", "seen"]
+    assert stack.where("/bin/sh") == ["seen", ""]
+    if driver == "overlay":
+        assert stack.where("/etc/passwd") == ["hidden", "seen"]
+        assert stack.where("/bin/vi") == ["hidden", "removed"]
+
+
+def test_the_machines_own_root(lab: Any) -> None:
+    if lab.containers.driver != "overlay":
+        pytest.skip("no overlayfs in a user namespace on this kernel")
+    c = changed(lab, "host", "echo x >/srv/new; echo x >/etc/new")
+    assert [layer.name for layer in c.layers] == ["host", "writable"]
+    assert c.layers.where("/usr/bin/env") == ["seen", ""]
+    assert c.layers.where("/srv/new") == ["", "seen"]
+    image = c.commit()
+    assert [layer.kind for layer in image.layers] == ["host", "image"]
+    assert image.layers.where("/etc/new") == ["", "seen"]
+    assert image.layers.where("/usr/bin/env") == ["seen", ""]
+
+
+def test_text_and_page(lab: Any, busybox: Any) -> None:
+    c = changed(lab, busybox, "echo '<b>' >/new")
+    lines = str(layers.table(c.layers, "/new")).splitlines()
+    assert lines[0].split() == ["LAYER", "CREATED", "BY", "FILES", "SIZE", "/new"]
+    assert lines[1].split()[0] == "writable"
+    assert lines[1].endswith("● seen")
+    assert lines[2].split()[0] == busybox.diff_ids[0][7:19]
+    page = layers.stack_html(c.layers)
+    assert '<tr class="nbc-writable">' in page
+    assert "&lt;b&gt;" in page
+    assert page == layers.stack_html(c.layers)
