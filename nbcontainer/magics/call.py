@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -63,7 +65,7 @@ class Call:
 
     def stdin(self) -> bytes | None:
         """The cell as the standard input of what runs."""
-        return None if self.cell is None else self.cell.encode()
+        return None if self.cell is None else self.cell.encode(errors="surrogateescape")
 
     def print(self, text: str) -> None:
         """A line of what the command gives out."""
@@ -75,7 +77,7 @@ class Call:
 
     def show(self, thing: T) -> T:
         """Display it now: rich in a notebook, its text on a terminal."""
-        if "IPython" in sys.modules:
+        if "IPython" in sys.modules and not _plain.get():
             from IPython.display import display
 
             display(thing)  # type: ignore[no-untyped-call]
@@ -116,6 +118,19 @@ class Call:
 def one_or_all(things: list[T]) -> T | list[T]:
     """What a command gives back that takes several names: the thing itself when there was one name."""
     return shown(things[0] if len(things) == 1 else things)
+
+
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
+
+
+@contextmanager
+def plain_output() -> Iterator[None]:
+    """Within it, what is shown is printed as text: where output goes into a pipe or a file."""
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
 
 
 _shown: list[object] = []

@@ -6,6 +6,7 @@ from nbcontainer.errors import UsageError
 from nbcontainer.magics.call import Call
 from nbcontainer.magics.cgroup import CGROUP
 from nbcontainer.magics.container import CONTAINER
+from nbcontainer.magics.docker import docker
 from nbcontainer.magics.grammar import Command
 from nbcontainer.magics.help import help_text
 from nbcontainer.magics.image import IMAGE
@@ -15,8 +16,9 @@ from nbcontainer.magics.network import NETWORK
 from nbcontainer.magics.parsing import parse, split
 from nbcontainer.magics.volume import VOLUME
 
-#: Every magic there is.
+#: Every magic there is, but for Docker's own command line, which is made of them.
 ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS)
+DOCKER = docker(ROOTS)
 
 
 def dispatch(root: Command, line: str, cell: str | None = None) -> object:

@@ -19,7 +19,7 @@ from IPython.utils.text import DollarFormatter
 from nbcontainer.errors import NbcontainerError
 from nbcontainer.magics.call import forget_shown, was_shown
 from nbcontainer.magics.completion import complete
-from nbcontainer.magics.dispatch import ROOTS, dispatch
+from nbcontainer.magics.dispatch import DOCKER, ROOTS, dispatch
 from nbcontainer.magics.grammar import Command
 from nbcontainer.magics.live import LIVE
 from nbcontainer.view import groups, layers, network, objects
@@ -35,7 +35,7 @@ def load(ipython: Any) -> None:
     if id(ipython) in _loaded:
         return
     undo = _loaded[id(ipython)] = []
-    for root in ROOTS:
+    for root in (*ROOTS, DOCKER):
         _add_magic(ipython, root, undo)
     _add_completer(ipython, undo)
     _add_displayhook(ipython, undo)
@@ -81,10 +81,14 @@ def _run(ipython: Any, root: Command, line: str, cell: str | None, local_ns: dic
     try:
         return dispatch(root, expand(line, {**ipython.user_ns, **(local_ns or {})}), cell)
     except NbcontainerError as error:
-        # IPython shows what this returns instead of a traceback, and the cell fails all the same.
-        text = f"Error: {error}"
-        error.__dict__["_render_traceback_"] = lambda: [text]
+        show_in_one_line(error)
         raise
+
+
+def show_in_one_line(error: NbcontainerError) -> None:
+    """Have IPython show the error without a traceback; the cell fails all the same."""
+    text = f"Error: {error}"
+    error.__dict__["_render_traceback_"] = lambda: [text]
 
 
 def expand(line: str, names: dict[str, Any]) -> str:
@@ -124,7 +128,7 @@ def _add_completer(ipython: Any, undo: Undo) -> None:
 def candidates(text: str) -> tuple[str, list[str]]:
     """The word at the end of a line, and what it can become; nothing when the line is none of ours."""
     match = _TYPED.fullmatch(text)
-    root = next((root for root in ROOTS if match and root.name == f"%{match[1]}"), None)
+    root = next((root for root in (*ROOTS, DOCKER) if match and root.name == f"%{match[1]}"), None)
     if match is None or root is None:
         return "", []
     *before, word = match[2].split(" ")
