@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbcontainer.image.images import Image as Image
     from nbcontainer.network.netns import Netns as Netns
     from nbcontainer.runtime import Lab as Lab
+    from nbcontainer.topology.graph import Topology as Topology
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ _HOMES = {
     "Image": "nbcontainer.image.images",
     "Lab": "nbcontainer.runtime",
     "Netns": "nbcontainer.network.netns",
+    "Topology": "nbcontainer.topology.graph",
 }
 
 

@@ -14,11 +14,14 @@ from nbcontainer.magics.lab import LAB, SCRIPT
 from nbcontainer.magics.netns import NETNS
 from nbcontainer.magics.network import NETWORK
 from nbcontainer.magics.parsing import parse, split
+from nbcontainer.magics.topology import TOPOLOGY
 from nbcontainer.magics.volume import VOLUME
 
 #: Every magic there is, but for Docker's own command line, which is made of them.
 ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS)
 DOCKER = docker(ROOTS)
+#: Every magic there is.
+ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS, TOPOLOGY)
 
 
 def dispatch(root: Command, line: str, cell: str | None = None) -> object:

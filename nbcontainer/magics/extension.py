@@ -22,7 +22,7 @@ from nbcontainer.magics.completion import complete
 from nbcontainer.magics.dispatch import DOCKER, ROOTS, dispatch
 from nbcontainer.magics.grammar import Command
 from nbcontainer.magics.live import LIVE
-from nbcontainer.view import groups, layers, network, objects
+from nbcontainer.view import groups, layers, network, objects, topology
 
 Undo = list[Callable[[], object]]
 
@@ -171,6 +171,12 @@ VIEWS = (
     ("nbcontainer.network.network", "Network", objects.network_html, None),
     ("nbcontainer.image.image", "Image", objects.image_html, None),
     ("nbcontainer.image.stack", "Stack", layers.stack_html, layers.stack_text),
+    ("nbcontainer.topology.graph", "Topology", topology.topology_html, topology.topology_text),
+    ("nbcontainer.topology.network", "TopologyNetwork", topology.network_html, topology.network_text),
+    ("nbcontainer.topology.results", "Flow", topology.flow_html, None),
+    ("nbcontainer.topology.results", "Flows", topology.flows_html, None),
+    ("nbcontainer.topology.results", "Path", topology.path_html, None),
+    ("nbcontainer.topology.results", "Reach", topology.reach_html, None),
     ("nbcontainer.runtime", "Lab", objects.lab_html, objects.lab_text),
 )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from nbcontainer import runtime
 from nbcontainer.errors import NbcontainerError
 from nbcontainer.network.drivers import DRIVERS
+from nbcontainer.topology.shapes import SHAPES
 
 CAPABILITIES = (
     "ALL", "AUDIT_WRITE", "BPF", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK",
@@ -81,6 +82,18 @@ def links() -> Iterable[str]:
     return [row["ifname"] for row in ip(lab.netns.host, ["link"]) or ()] if lab else []
 
 
+def topologies() -> Iterable[str]:
+    """The topologies that are up."""
+    lab = runtime.lab_running()
+    return [up.name for up in lab.topologies.list()] if lab else []
+
+
+def nodes() -> Iterable[str]:
+    """The nodes of those topologies."""
+    lab = runtime.lab_running()
+    return [name for up in lab.topologies.list() for name in up.topology.nodes] if lab else []
+
+
 LIVE: Mapping[str, Callable[[], Iterable[str]]] = {
     "bootstrap": lambda: ["busybox"],
     "capability": lambda: CAPABILITIES,
@@ -93,8 +106,12 @@ LIVE: Mapping[str, Callable[[], Iterable[str]]] = {
     "netns": netns,
     "network": networks,
     "network-mode": network_modes,
+    "node": nodes,
     "path": lambda: [f"{name}:" for name in containers()],
     "running": running,
     "signal": lambda: sorted(known.name.removeprefix("SIG") for known in signal.Signals),
+    "shape": lambda: list(SHAPES),
+    "topology": topologies,
+    "updown": lambda: ["up", "down"],
     "volume": volumes,
 }

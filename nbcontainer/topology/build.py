@@ -37,7 +37,7 @@ from nbcontainer.network.wire import (
     route_message,
 )
 from nbcontainer.syscalls import namespaces
-from nbcontainer.topology.settle import settle
+from nbcontainer.topology.settle import running, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ IFLA_INET6_ADDR_GEN_MODE = 8
 IN6_ADDR_GEN_MODE_NONE = 1
 IFLA_BR_FORWARD_DELAY, IFLA_BR_HELLO_TIME, IFLA_BR_MAX_AGE = 1, 2, 3
 IFLA_BR_STP_STATE = 5
-IFLA_BR_FDB_FLUSH = 21
 IFLA_BR_MCAST_SNOOPING = 23
 #: The shortest times of the spanning tree protocol that Linux takes, in hundredths of a second.
 FORWARD_DELAY, HELLO_TIME, MAX_AGE = 200, 100, 600
@@ -124,6 +123,11 @@ class _Builder:
             self.furnish(node)
         self.shape(self.switchboard, self.plan["ports"])
         settle(self.switchboard, self.plan)
+        for link in self.plan["links"]:
+            if link["a"]["netns"] is not None:
+                for end in (link["a"], link["b"]):
+                    with self.inside(end["netns"]) as there:
+                        running(there.rtnetlink)
 
     def send(self, rtnetlink: Rtnetlink, requests: Iterable[Request]) -> None:
         """In as few messages as can be."""
@@ -212,8 +216,8 @@ class _Builder:
             self.send(there.rtnetlink, furniture(node))
             self.shape(there.rtnetlink, node["interfaces"])
 
-    def inside(self, name: str) -> _Inside:
-        return _Inside(name, self.home)
+    def inside(self, name: str) -> Inside:
+        return Inside(name, self.home)
 
     def shape(self, rtnetlink: Rtnetlink, ends: list[dict[str, Any]]) -> None:
         """What the links of one namespace are like."""
@@ -222,14 +226,14 @@ class _Builder:
                 shape(rtnetlink, end["index"], end["quality"], end["link"])
 
 
-class _Inside:
+class Inside:
     """In another network namespace, with a socket of it, until the block ends."""
 
     def __init__(self, name: str, home: int) -> None:
         self.name = name
         self.home = home
 
-    def __enter__(self) -> _Inside:
+    def __enter__(self) -> Inside:
         fd = open_netns(self.name)
         try:
             namespaces.setns(fd, namespaces.CLONE_NEWNET)
@@ -241,14 +245,6 @@ class _Inside:
     def __exit__(self, *_: object) -> None:
         self.rtnetlink.sock.close()
         namespaces.setns(self.home, namespaces.CLONE_NEWNET)
-
-
-def forget_learned(switch: str) -> Request:
-    """The request for `bridge fdb flush`: else what was learned of a way that is lost is believed for 4 s more."""
-    info = attribute(IFLA_INFO_KIND, b"bridge")
-    info += attribute(IFLA_INFO_DATA | NESTED, attribute(IFLA_BR_FDB_FLUSH, b""))
-    body = link_message() + name_attribute(switch) + attribute(IFLA_LINKINFO | NESTED, info)
-    return RTM_NEWLINK, 0, body, f"switch {switch}"
 
 
 def open_netns(name: str) -> int:
@@ -282,29 +278,3 @@ def shape(rtnetlink: Rtnetlink, index: int, quality: dict[str, Any], link: str) 
         times = quality["delay"], quality["jitter"], quality["loss"]
         requests.append(tc.emulator(index, *times, f"netem {link}", below_bucket=bool(quality["rate"])))
     rtnetlink.batch(requests)
-
-
-def switch_links(plan: dict[str, Any], names: list[list[str]], on: bool) -> None:
-    """Links up or down, each given as the node whose end it is and the name of that end.
-
-    A link that is down is so at one end; at the other it has no carrier. What the kernel forgets with a link, the
-    routes that leave by it, is there again when it is up.
-    """
-    nodes = {node["name"]: node for node in plan["nodes"]}
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    for owner, name in names:
-        node = nodes.get(owner)
-        with _Inside(owner if node else plan["home"], home) as there:
-            flags = struct.pack("BBHiII", socket.AF_UNSPEC, 0, 0, 0, IFF_UP if on else 0, IFF_UP)
-            there.rtnetlink.request(RTM_NEWLINK, 0, flags + name_attribute(name), f"link {name}")
-            if node and on:
-                for request in furniture(node):
-                    try:
-                        there.rtnetlink.request(*request)
-                    except FileExistsError:
-                        continue
-    if plan["switches"]:
-        with _Inside(plan["home"], home) as there:
-            settle(there.rtnetlink, plan)
-            for switch in plan["switches"]:
-                there.rtnetlink.request(*forget_learned(switch["name"]))

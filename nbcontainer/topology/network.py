@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from nbcontainer.errors import Conflict, InvalidArgument, LabGone, NbcontainerError, NotFound, Unavailable
-from nbcontainer.topology import build, ping, throughput, trace
+from nbcontainer.topology import build, ping, relink, throughput, trace
 from nbcontainer.topology.graph import Node, Topology
 from nbcontainer.topology.path import found_path
 from nbcontainer.topology.plan import Plan
@@ -86,7 +86,7 @@ class TopologyNetwork:
                 names.append([end.node, end.name])
         if not names:
             raise NotFound(f"no link between {a} and {b} in {self.name}")
-        self._call(build.switch_links, self._wired, names, on)
+        self._call(relink.switch_links, self._wired, names, on)
 
     # -- measure
 
@@ -264,7 +264,7 @@ def _explained(error: BaseException, plan: Plan) -> BaseException:
     if what.startswith("tbf ") and error.errno in (errno.ENOENT, errno.EOPNOTSUPP):
         return Unavailable(f"link {what[4:]} wants a rate, but this kernel has no tbf (CONFIG_NET_SCH_TBF)")
     if error.errno == errno.ETIMEDOUT:
-        return Unavailable(f"the switches of {plan.topology.name} have not settled in {PATIENCE:g} seconds")
+        return Unavailable(f"{what} of {plan.topology.name} have not settled in {PATIENCE:g} seconds")
     if error.errno == errno.EEXIST and what in (plan.topology.name, *plan.topology.nodes):
         return Conflict(f"there is a network namespace {what} already: `ip netns del {what}`, or another name")
     if error.errno in (errno.EEXIST, errno.EBUSY):

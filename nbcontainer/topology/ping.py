@@ -12,9 +12,10 @@ import socket
 import struct
 import time
 
-from nbcontainer.network.wire import NLM_F_REQUEST, Rtnetlink, attributes
+from nbcontainer.network.wire import Rtnetlink
 from nbcontainer.syscalls import namespaces
 from nbcontainer.topology.build import open_netns
+from nbcontainer.topology.neighbours import forget_neighbours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 ECHO_REPLY, ECHO_REQUEST = 0, 8
 SOL_RAW, ICMP_FILTER = 255, 1
-RTM_DELNEIGH, RTM_GETNEIGH = 29, 30
-NUD_PERMANENT = 0x80
-NDA_DST = 1
 #: Echoes on their way at a time: more would overflow the buffers of sockets.
 WINDOW = 256
 #: Entries that the machine's one ARP table (gc_thresh2 is 512, gc_thresh3 1024: arp(7)) may have of us.
@@ -73,22 +71,6 @@ class Asking:
             if kind == ECHO_REPLY and ident == self.ident:
                 yield sequence, sender
 
-    def forget_neighbours(self) -> None:
-        """`ip neigh flush all`: the kernel has one table for all namespaces of the machine, not ours alone."""
-        requests = []
-        for _, message in self.rtnetlink.dump(RTM_GETNEIGH, struct.pack("BxxxiHBB", socket.AF_INET, 0, 0, 0, 0)):
-            _, index, state, _, _ = struct.unpack_from("BxxxiHBB", message)
-            for kind, data in attributes(message, 12):
-                if kind == NDA_DST and not state & NUD_PERMANENT:
-                    body = struct.pack("BxxxiHBB", socket.AF_INET, index, 0, 0, 0)
-                    body += struct.pack("HH", 4 + len(data), NDA_DST) + data
-                    requests.append((RTM_DELNEIGH, NLM_F_REQUEST, body, "neighbour"))
-        for start in range(0, len(requests), 64):
-            try:
-                self.rtnetlink.batch(requests[start : start + 64])
-            except FileNotFoundError:
-                pass  # it has gone by itself
-
 
 def ping_all(sources: list[str], targets: list[list[str]], timeout: float, count: int) -> list[list[list[float]]]:
     """From each source to each of its addresses, `count` times: round trips in ms, as many as were answered.
@@ -109,7 +91,7 @@ def ping_all(sources: list[str], targets: list[list[str]], timeout: float, count
             _round([(asking[at], targets[at], found[at]) for at in chosen], timeout)
         if crowded:
             for each in asking:
-                each.forget_neighbours()
+                forget_neighbours(each.rtnetlink)
     return found
 
 

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-IFF_LOWER_UP = 1 << 16
+IFF_RUNNING, IFF_LOWER_UP = 1 << 6, 1 << 16
 IFLA_PROTINFO = 12
 IFLA_BRPORT_STATE = 1
 IFLA_BR_ROOT_ID = 10
@@ -50,6 +50,15 @@ def settle(switchboard: Rtnetlink, plan: dict[str, Any], timeout: float = PATIEN
         if quiet < 2:
             time.sleep(pause)
             pause = min(2 * pause, 0.05)
+
+
+def running(rtnetlink: Rtnetlink, timeout: float = PATIENCE) -> None:
+    """Wait until every link with a carrier sends: the kernel notices a carrier a little later, and drops till then."""
+    deadline = time.monotonic() + timeout
+    while any(link["flags"] & (IFF_LOWER_UP | IFF_RUNNING) == IFF_LOWER_UP for link in rtnetlink.links()):
+        if time.monotonic() > deadline:
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), "links")
+        time.sleep(0.001)
 
 
 def on_the_way(switchboard: Rtnetlink) -> bool:
