@@ -18,10 +18,8 @@ from nbcontainer.magics.topology import TOPOLOGY
 from nbcontainer.magics.volume import VOLUME
 
 #: Every magic there is, but for Docker's own command line, which is made of them.
-ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS)
-DOCKER = docker(ROOTS)
-#: Every magic there is.
 ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS, TOPOLOGY)
+DOCKER = docker(ROOTS)
 
 
 def dispatch(root: Command, line: str, cell: str | None = None) -> object:
