@@ -1,6 +1,6 @@
 # Everything is made from here: `make lab` opens the tour, `make tour` prints it, `make test` tests it all.
 .DELETE_ON_ERROR:
-.PHONY: help setup lab tour test check bench clean
+.PHONY: help setup lab tour test check frontend bench clean
 
 PYTHON := .venv/bin/python
 PINS := pyproject.toml constraints.txt tools/venv.sh
@@ -12,6 +12,7 @@ help:
 	@echo "make lab     JupyterLab on notebooks/00-tour.ipynb"
 	@echo "make tour    the same notebook without a browser: its outputs, as text"
 	@echo "make test    ruff, mypy, pytest and the notebooks; as root also as ordinary users"
+	@echo "make frontend  the widgets' scripts: types, tests, and that those committed are what their sources give"
 	@echo "make bench   speed and size, beside Docker and runc"
 	@echo "make clean   remove .venv"
 
@@ -35,7 +36,7 @@ setup: .venv/setup
 	@mkdir -p .venv && touch $@
 
 .venv/test: .venv/test-system .venv/setup
-	@tools/venv.sh .venv test
+	@tools/venv.sh .venv test,browser
 	@touch $@
 
 # Jupyter refuses root unless told; the notebook's containers are no more root than anybody's.
@@ -49,7 +50,11 @@ check: .venv/test
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
-test: check
+# What pages are sent is committed, so that only who changes it needs node.
+frontend: .venv/test-system
+	tools/frontend.sh
+
+test: check frontend
 	tools/suite.sh
 
 bench: .venv/test

@@ -6,7 +6,8 @@ set -euo pipefail
 lacking=()
 while read -r package; do
     status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
-    [ "$status" = installed ] || lacking+=("$package")
+    # A command of that name will do: node may come from elsewhere, with npm in it.
+    [ "$status" = installed ] || command -v "$package" >/dev/null || lacking+=("$package")
 done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$@")
 [ ${#lacking[@]} -gt 0 ] || exit 0
 

@@ -42,14 +42,9 @@ def run(
     timeout: float | None,
 ) -> ExecResult:
     """Run `options.command` in `container`; `Container.exec` says how."""
-    target = container.entry
-    if target is None:
-        raise Conflict(f"Container {container.id} is not running")
-    if container.state.status == "paused":
-        raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
     stdio = Stdio(container.lab.loop, None)
     watcher = stdio.watch_unserved()
-    process = _enter(container, target, options, stdio, interactive=stdin is not None)
+    process = begin(container, options, stdio, interactive=stdin is not None)
     if options.tty:
         stdio.serve()
     if stdin is not None:
@@ -61,7 +56,13 @@ def run(
     return collect(process, watcher, sinks, timeout)
 
 
-def _enter(container: Container, target: Process, options: ExecOptions, stdio: Stdio, interactive: bool) -> Process:
+def begin(container: Container, options: ExecOptions, stdio: Stdio, interactive: bool) -> Process:
+    """Start `options.command`, with its ends in `stdio`, of which a terminal is not served yet."""
+    target = container.entry
+    if target is None:
+        raise Conflict(f"Container {container.id} is not running")
+    if container.state.status == "paused":
+        raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
     process_spec, user, filter_ = launch.exec_process(container, options)
     ends = [] if options.tty else stdio.pipes(interactive)
     cgroups = container.cgroup.join_descriptors() if container.cgroup is not None else []

@@ -20,6 +20,8 @@ from nbcontainer.lab.loop import Loop
 CHUNK = 1 << 18
 #: Bytes a watcher may lag behind before the container is made to wait.
 LAG = 8 << 20
+#: Rows and columns of a terminal until somebody who looks at it says otherwise.
+SIZE = 24, 80
 
 
 class Watcher:
@@ -102,10 +104,11 @@ class Stdio:
         self.terminal = True
         self._outputs[master] = STDOUT
         self._input = os.dup(master)
+        self.resize(*SIZE)
 
     def serve(self) -> None:
         """Begin to read."""
-        self.loop.soon(self._resume)
+        self.loop.soon(self.resume)
 
     def enlarge(self) -> None:
         """Give the output pipes room for a whole `CHUNK`, where the user's limit allows it (pipe(7))."""
@@ -117,13 +120,13 @@ class Stdio:
 
     def watch(self) -> Watcher:
         """A new watcher, which sees what comes from now on."""
-        watcher = Watcher(lambda: self.loop.soon(self._resume))
-        self.loop.do(self._add, watcher)
+        watcher = Watcher(lambda: self.loop.soon(self.resume))
+        self.loop.do(self.add, watcher)
         return watcher
 
     def watch_unserved(self) -> Watcher:
         """As `watch`, before `serve`: it sees everything."""
-        watcher = Watcher(lambda: self.loop.soon(self._resume))
+        watcher = Watcher(lambda: self.loop.soon(self.resume))
         self._watchers.append(watcher)
         return watcher
 
@@ -131,7 +134,8 @@ class Stdio:
         """The watcher reads no more."""
         self.loop.soon(self._remove, watcher)
 
-    def _add(self, watcher: Watcher) -> None:
+    def add(self, watcher: Watcher) -> None:
+        """A watcher of the caller's own, on the loop's thread or before `serve`: `put` and `end` come from there."""
         self._watchers.append(watcher)
         if self.ended.is_set():
             watcher.end()
@@ -139,9 +143,10 @@ class Stdio:
     def _remove(self, watcher: Watcher) -> None:
         if watcher in self._watchers:
             self._watchers.remove(watcher)
-        self._resume()
+        self.resume()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Read on, after a watcher lagged (the loop's thread)."""
         self._paused = False
         for fd in self._outputs:
             self.loop.asyncio.add_reader(fd, self._readable, fd)

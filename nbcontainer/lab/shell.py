@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
+import termios
 from typing import NoReturn
 
 from nbcontainer.syscalls import process
@@ -34,3 +36,9 @@ def main(argv: list[str], directory: str, environment: dict[str, str], *, fds: l
         sys.stderr.write(f"{argv[0]}: {error.strerror}\n")
         sys.stderr.flush()
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def on_terminal(argv: list[str], directory: str, environment: dict[str, str], *, fds: list[int]) -> NoReturn:
+    """The same with the pty `fds[0]` as its controlling terminal (TIOCSCTTY, ioctl_tty(2))."""
+    fcntl.ioctl(fds[0], termios.TIOCSCTTY, 0)
+    main(argv, directory, environment, fds=[fds[0]] * 3)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from nbcontainer.container import follow, values
 from nbcontainer.container.logs import STDERR, STDOUT
 from nbcontainer.container.look import Wanted
+from nbcontainer.container.terminal import of_container
 from nbcontainer.errors import InvalidArgument, NotFound
-from nbcontainer.magics import formats
+from nbcontainer.magics import formats, terminal
 from nbcontainer.magics.call import Call, Output, shown
 from nbcontainer.magics.formats import FILTER, FORMAT, NO_TRUNC
 from nbcontainer.magics.grammar import Argument, Command, Option
-from nbcontainer.view import rows, words
+from nbcontainer.view import frontend, rows, words
 from nbcontainer.view.tables import Column, Table
 from nbcontainer.view.template import Template, go_json
 
@@ -140,6 +141,9 @@ def _tail(text: str) -> int | None:
 def attach(call: Call) -> Container:
     """A running container's output in the cell, until it ends; Ctrl-C goes to the container."""
     container = call.lab.containers.get(call.arguments[0])
+    if container.options.tty and container.options.interactive and (frontend.live() or frontend.terminal()):
+        terminal.sit_at(call, of_container(container))
+        return shown(container)
     with Output() as output:
         container.attach(output.stdout, output.stderr)
     return shown(container)

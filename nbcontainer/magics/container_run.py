@@ -5,10 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from nbcontainer.container.terminal import of_container, of_exec
 from nbcontainer.errors import CommandFailed
+from nbcontainer.magics import terminal as sits
 from nbcontainer.magics.call import Call, Output, shown
 from nbcontainer.magics.container_options import CREATE, EXEC, OURS
 from nbcontainer.magics.grammar import Argument, Command
+from nbcontainer.view import frontend
 from nbcontainer.view.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ def run(call: Call) -> Container:
     raw = dict(call.values)
     explain, check = raw.pop("explain", False), not raw.pop("no_check", False)
     stdin = call.stdin()
+    if sits.wanted(call):
+        return _run_on_terminal(call, image, command, raw, check=check)
     if stdin is not None:
         raw["interactive"] = True
     with Output() as output:
@@ -37,18 +42,42 @@ def run(call: Call) -> Container:
     return container if raw.get("detach") else shown(container)
 
 
+def _run_on_terminal(call: Call, image: str, command: list[str], raw: dict[str, Any], check: bool) -> Container:
+    container = call.lab.containers.create(image, command, **raw)
+    live = frontend.live()
+    container.attached = not live
+    try:
+        terminal = of_container(container, begin=True)
+    except BaseException:
+        if container.options.rm:
+            container.remove()
+        raise
+    code = sits.sit_at(call, terminal)
+    if code is not None and not container.state.running:
+        if container.options.rm:
+            container.remove(volumes=True)
+        if check and code:
+            raise CommandFailed(f"{container.name} exited with {code}", code)
+    return shown(container)
+
+
 def create(call: Call) -> Container:
     """Make a container that does not run yet."""
     image, *command = call.arguments
     return call.lab.containers.create(image, command, **call.values)
 
 
-def execute(call: Call) -> ExecResult:
-    """Run one more command in a running container."""
+def execute(call: Call) -> ExecResult | None:
+    """Run one more command in a running container; on a terminal it has no result."""
     name, *command = call.arguments
     raw = dict(call.values)
     check = not raw.pop("no_check", False)
     stdin = call.stdin()
+    if sits.wanted(call):
+        code = sits.sit_at(call, of_exec(call.lab.containers.get(name), command, **raw))
+        if check and code:
+            raise CommandFailed(f"{shlex.join(command)} in {name} exited with {code}", code)
+        return None
     with Output() as output:
         result = call.lab.containers.get(name).exec(
             command, stdin=stdin, stdout=output.stdout, stderr=output.stderr, **raw

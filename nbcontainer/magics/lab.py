@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 from nbcontainer.container import on_host
+from nbcontainer.container.terminal import of_host
 from nbcontainer.errors import CommandFailed, UsageError
+from nbcontainer.magics import terminal
 from nbcontainer.magics.call import Call, Output, shown
 from nbcontainer.magics.container_options import NO_CHECK
 from nbcontainer.magics.grammar import Argument, Command, Option
@@ -80,6 +84,14 @@ def reset(call: Call) -> Lab:
     return runtime.reset_lab()
 
 
+def shell(call: Call) -> None:
+    """A program of the machine, or its shell, on the lab's host."""
+    argv = call.arguments or [os.environ.get("SHELL") or "sh"]
+    code = terminal.sit_at(call, of_host(call.lab, argv))
+    if code:
+        raise CommandFailed(f"{shlex.join(argv)} exited with {code}", code)
+
+
 def prune(call: Call) -> list[str]:
     """Remove what labs have left whose process is gone."""
     removed: list[str] = call.lab.prune()
@@ -102,6 +114,11 @@ LAB = Command(
         Command(
             "use", "Go on in the lab NAME, whose containers and volumes stay; without a name, in a new one",
             (), (Argument("NAME", required=False, completes="lab"),), action=use,
+        ),
+        Command(
+            "shell", "Open a terminal on the lab's host: a shell, or COMMAND", (),
+            (Argument("COMMAND", required=False), Argument("ARG", required=False, repeats=True)),
+            action=shell, stops_at_argument=True,
         ),
         Command("reset", "End the lab and everything in it, and start it anew", action=reset),
         Command("prune", "Remove what labs have left behind whose process is gone", action=prune),

@@ -1,0 +1,20 @@
+// What anywidget hands a view, as far as it is used here.
+
+export interface WidgetModel {
+  get(name: string): any;
+  send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[] | ArrayBufferView[]): void;
+  on(name: string, callback: (...args: any[]) => void): void;
+  off(name: string | null, callback?: ((...args: any[]) => void) | null): void;
+  widget_manager: { get_model(id: string): Promise<WidgetModel> };
+}
+
+export interface RenderProps {
+  model: WidgetModel;
+  el: HTMLElement;
+}
+
+export type Cleanup = () => void;
+
+export interface ViewModule {
+  render(props: RenderProps): Cleanup | Promise<Cleanup>;
+}

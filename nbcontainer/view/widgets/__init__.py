@@ -1,0 +1,1 @@
+"""Live views: the kernel's end of what frontend/ draws in a page (anywidget, ipywidgets)."""

@@ -1,0 +1,134 @@
+"""A terminal in a cell, typed into as a person would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Locator, expect
+
+PATIENCE = 60_000
+
+
+def screen(view: Locator) -> str:
+    """What the terminal says, from its first line on."""
+    return str(
+        view.evaluate(
+            """(element) => {
+                const buffer = element.terminal.buffer.active;
+                const lines = [];
+                for (let y = 0; y < buffer.length; y++) lines.push(buffer.getLine(y).translateToString(true));
+                return lines.join('\\n').trimEnd();
+            }"""
+        )
+    )
+
+
+def says(notebook: Any, view: Locator, text: str) -> None:
+    """Wait until the terminal says `text`."""
+    for _ in range(150):
+        if text in screen(view):
+            return
+        notebook.page.wait_for_timeout(100)
+    raise AssertionError(f"{text!r} is not in:\n{screen(view)}")
+
+
+def test_a_shell_in_the_cell(notebook: Any) -> None:
+    page = notebook("%container run -it --name web busybox sh", "print('not held up')", "c = 1")
+    view = page.run(0).locator(".nbc-terminal")
+    expect(view).to_be_visible(timeout=PATIENCE)
+    expect(page.run(1)).to_contain_text("not held up")
+    says(page, view, "/ #")
+    view.locator(".xterm").click()
+    page.page.keyboard.type("hostname; echo $((6 * 7)); tty\n")
+    says(page, view, "42")
+    says(page, view, page.python("%container inspect -f '{{.Config.Hostname}}' web"))
+    # The program knows the size of what is seen.
+    rows, columns = view.evaluate("(element) => [element.terminal.rows, element.terminal.cols]")
+    page.page.keyboard.type("stty size\n")
+    says(page, view, f"\n{rows} {columns}\n")
+    # Ctrl-C is the program's.
+    page.page.keyboard.type("echo ready; sleep 1000\n")
+    says(page, view, "\nready")  # before it runs the key would be the shell's
+    page.page.keyboard.press("Control+c")
+    page.page.keyboard.type("echo interrupted $?\n")
+    says(page, view, "interrupted 130")
+    page.page.keyboard.type(
+        "printf '\\033[1;31mred\\033[0m \\033[44m blue \\033[0m \\033[32mgrün ✓\\033[0m\\n'; ls -l /\n"
+    )
+    says(page, view, "grün ✓")
+    says(page, view, "bin")
+    page.pictures(view, "terminal")
+    # Full-screen programs.
+    view.locator(".xterm").click()
+    page.page.keyboard.type("clear; vi /tmp/note\n")
+    says(page, view, "~")
+    page.page.keyboard.type("ione line")
+    page.page.keyboard.press("Escape")
+    says(page, view, "- /tmp/note")  # an escape and what follows at once would be one key to it
+    page.page.keyboard.type(":wq\n")
+    says(page, view, "/ #")
+    page.page.keyboard.type("cat /tmp/note; exit 3\n")
+    expect(view.get_by_role("status")).to_have_text("exited with 3", timeout=PATIENCE)
+    assert page.python("%container inspect -f '{{.State.ExitCode}}' web") == "3"
+    page.page.wait_for_timeout(500)
+    saved = page.save().cells[0].outputs[0].data
+    assert "one line" in saved["text/plain"]
+    assert saved["text/plain"].endswith("[exited with 3]")
+    assert "<pre" in saved["text/html"]
+
+
+def test_several_at_once_and_a_page_that_is_loaded_again(notebook: Any) -> None:
+    page = notebook(
+        "%container run -dit --name web busybox sh",
+        "%container attach web",
+        "%container exec -it web top",
+        "%lab shell",
+    )
+    page.run(0)
+    attached, top, shell = (page.run(number).locator(".nbc-terminal") for number in (1, 2, 3))
+    says(page, shell, "#")
+    shell.locator(".xterm").click()
+    page.page.keyboard.type("hostname; ip -br link show docker0\n")
+    says(page, shell, "docker0          UP")
+    says(page, top, "Mem:")
+    attached.locator(".xterm").click()
+    page.page.keyboard.type("echo typed in $HOSTNAME\n")
+    says(page, attached, "typed in " + page.python("%container inspect -f '{{.Config.Hostname}}' web"))
+    # The programs go on without a page, and what they have printed is there again.
+    page.save()
+    page.page.reload()
+    page.page.wait_for_selector(".nbc-terminal .xterm", timeout=PATIENCE)
+    says(page, page.output(1).locator(".nbc-terminal"), "typed in ")
+    says(page, page.output(3).locator(".nbc-terminal"), "docker0          UP")
+    page.output(2).locator(".xterm").click()
+    page.page.keyboard.type("q")
+    expect(page.output(2).get_by_role("status")).to_have_text("exited with 0", timeout=PATIENCE)
+
+
+LOOKING = (
+    "from nbcontainer.view.widgets.widget import LiveView\n"
+    "import ipywidgets\n"
+    "views = [w for w in ipywidgets.widgets.widget._instances.values() if isinstance(w, LiveView)]\n"
+    "print(sum(view.looking for view in views), sum(len(view.view.terminal._viewers) for view in views))"
+)
+
+
+def test_closing_leaves_no_callback_behind(notebook: Any) -> None:
+    page = notebook("%container run -it --name web busybox sh")
+    view = page.run(0).locator(".nbc-terminal")
+    says(page, view, "/ #")
+    assert page.python(LOOKING) == "1 1"
+    page.command("notebook:clear-cell-output", 0)
+    expect(view).to_have_count(0)
+    for _ in range(100):
+        if page.python(LOOKING) == "0 0":
+            break
+        page.page.wait_for_timeout(100)
+    assert page.python(LOOKING) == "0 0"
+    assert page.python("%container ps -q") != ""
+
+
+def test_much_output_is_not_lost_and_the_program_waits_for_the_page(notebook: Any) -> None:
+    page = notebook("%container run -it --name web busybox sh -c 'seq 400000; echo the end; sleep 1000'")
+    view = page.run(0).locator(".nbc-terminal")
+    says(page, view, "400000\nthe end")
