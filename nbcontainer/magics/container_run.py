@@ -33,6 +33,8 @@ def run(call: Call) -> Container:
         return _run_on_terminal(call, image, command, raw, check=check)
     if stdin is not None:
         raw["interactive"] = True
+    elif raw.get("interactive") and not raw.get("tty") and not raw.get("detach"):
+        stdin = b""  # a cell without a text is at its end: nobody can type into it
     with Output() as output:
         container = call.lab.containers.run(
             image, command, stdin=stdin, stdout=output.stdout, stderr=output.stderr, check=check, **raw
