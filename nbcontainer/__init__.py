@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nbcontainer.cgroup.cgroup import Cgroup as Cgroup
     from nbcontainer.container.container import Container as Container
     from nbcontainer.image.images import Image as Image
+    from nbcontainer.network.capture.session import Capture as Capture
     from nbcontainer.network.netns import Netns as Netns
     from nbcontainer.runtime import Lab as Lab
     from nbcontainer.topology.graph import Topology as Topology
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Cgroup": "nbcontainer.runtime",
+    "Capture": "nbcontainer.network.capture.session",
     "Container": "nbcontainer.container.container",
     "Image": "nbcontainer.image.images",
     "Lab": "nbcontainer.runtime",

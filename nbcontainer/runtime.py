@@ -131,6 +131,8 @@ class Lab(Handle):
             self.cgroup_tree.close()
         if "sampler" in self.__dict__:
             self.sampler.close()
+        if "netns" in self.__dict__:
+            self.netns.close()
         if "cgroups" in self.__dict__:
             self.cgroups.thaw_tree(self.scope)
         super().close()

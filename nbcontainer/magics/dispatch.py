@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nbcontainer.errors import UsageError
 from nbcontainer.magics.call import Call
+from nbcontainer.magics.capture import CAPTURE
 from nbcontainer.magics.cgroup import CGROUP
 from nbcontainer.magics.container import CONTAINER
 from nbcontainer.magics.docker import docker
@@ -18,7 +19,7 @@ from nbcontainer.magics.topology import TOPOLOGY
 from nbcontainer.magics.volume import VOLUME
 
 #: Every magic there is, but for Docker's own command line, which is made of them.
-ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS, TOPOLOGY)
+ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS, TOPOLOGY, CAPTURE)
 DOCKER = docker(ROOTS)
 
 

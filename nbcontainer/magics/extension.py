@@ -22,7 +22,7 @@ from nbcontainer.magics.completion import complete
 from nbcontainer.magics.dispatch import DOCKER, ROOTS, dispatch
 from nbcontainer.magics.grammar import Command
 from nbcontainer.magics.live import LIVE
-from nbcontainer.view import groups, layers, network, objects, topology
+from nbcontainer.view import groups, layers, network, objects, packets, topology
 
 Undo = list[Callable[[], object]]
 
@@ -167,6 +167,8 @@ VIEWS = (
     ("nbcontainer.cgroup.cgroup", "Cgroup", groups.group_html, None),
     ("nbcontainer.container.container", "Container", objects.container_html, None),
     ("nbcontainer.container.volumes", "Volume", objects.volume_html, None),
+    ("nbcontainer.network.capture.session", "Capture", packets.capture_html, packets.capture_text),
+    ("nbcontainer.network.capture.talk", "Talk", packets.talk_html, str),
     ("nbcontainer.network.netns", "Netns", network.netns_html, None),
     ("nbcontainer.network.network", "Network", objects.network_html, None),
     ("nbcontainer.image.image", "Image", objects.image_html, None),

@@ -6,6 +6,7 @@ import builtins
 import errno
 import os
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, cast
@@ -17,6 +18,7 @@ from nbcontainer.network.monitor import Monitor
 from nbcontainer.network.netns import HostNetns, Netns, ProcessNetns
 from nbcontainer.network.sockets import Opener
 
+RTM_GETADDR = 22
 #: NAME_MAX: a name is a file's.
 LONGEST = 255
 
@@ -45,10 +47,18 @@ class Namespaces:
         self._lock = threading.Lock()
         self._counts: Counter[Hashable] = Counter()
         self._directory = -1
+        #: What goes on until the lab ends, such as captures: each has `stop()`.
+        self.running: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def __del__(self) -> None:
-        if getattr(self, "_directory", -1) >= 0:
-            os.close(self._directory)
+    def close(self) -> None:
+        """The lab ends: nothing of this process may keep its namespaces alive."""
+        for one in list(self.running):
+            one.stop()
+        self.opener.close()
+        with self._lock:
+            directory, self._directory = self._directory, -1
+        if directory >= 0:
+            os.close(directory)
 
     def _files(self) -> int:
         with self._lock:
@@ -130,7 +140,7 @@ class Namespaces:
         return HostNetns(self.lab)
 
     def of_process(self, pidfd: int, name: str) -> Netns:
-        """That of a process, by a descriptor of it that the caller keeps; `name` is for showing."""
+        """That of a process, by a pidfd of it; `name` is for showing."""
         return ProcessNetns(name, self.lab, pidfd)
 
     def inode(self, name: str) -> int:
@@ -156,9 +166,28 @@ class Namespaces:
         except PermissionError:
             raise InvalidArgument(f"the netns of pid {pid} cannot be seen: nobody may look into that process") from None
 
+    def addresses(self, more: Iterable[Netns] = ()) -> dict[str, str]:
+        """Whose an address is, by the names of all and of `more`: `{"10.1.0.2": "r1"}`; none that several have."""
+        from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+
+        found: dict[str, str] = {}
+        twice: set[str] = set()
+        for netns in (*self.list(), *more):
+            try:
+                with netns.netlink() as netlink:
+                    hosts = [one.get_attr("IFA_ADDRESS") for one in netlink.dump(RTM_GETADDR, ifaddrmsg())]
+            except (NotFound, OSError):
+                continue  # deleted meanwhile
+            for host in hosts:
+                twice |= {host} & found.keys()
+                found[host] = netns.name
+        return {host: name for host, name in found.items() if host not in twice}
+
     def monitor(self, on_line: Callable[[str], object] | None = None) -> Monitor:
         """Watch names come and go, from now on."""
-        return Monitor(self.lab, self._files(), on_line)
+        made = Monitor(self.lab, self._files(), on_line)
+        self.running.add(made)
+        return made
 
     def count(self, what: Hashable) -> int:
         """How often this lab has asked for `what` before."""

@@ -213,11 +213,17 @@ class HostNetns(Netns):
 
 
 class ProcessNetns(Netns):
-    """The network namespace of a process, such as a container's: `name` is only for showing."""
+    """The network namespace of a process, such as a container's, by a pidfd: `name` is only for showing."""
 
     def __init__(self, name: str, lab: Handle, pidfd: int) -> None:
         super().__init__(name, lab)
-        self._pidfd = pidfd
+        self._pidfd = os.dup(pidfd)
+
+    def __del__(self) -> None:
+        super().__del__()
+        pidfd = getattr(self, "_pidfd", -1)
+        if pidfd >= 0:
+            os.close(pidfd)
 
     def open(self) -> int:
         try:

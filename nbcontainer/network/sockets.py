@@ -24,6 +24,13 @@ class Opener:
         self._lock = threading.Lock()
         self._sock: socket.socket | None = None
 
+    def close(self) -> None:
+        """End that process."""
+        with self._lock:
+            sock, self._sock = self._sock, None
+        if sock is not None:
+            sock.close()
+
     def ask(self, what: str, netns: int | None, **request: Any) -> int:
         """One request; the descriptor it gives. Raises `OSError`, `LabGone`."""
         message = json.dumps({"open": what, **request}).encode()

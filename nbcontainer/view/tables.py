@@ -61,7 +61,7 @@ class Table:
 
     def _row(self, cells: Sequence[str]) -> str:
         return "".join(
-            f"<td{_class(column)}>{html.state(text) if column.kind == 'state' else html.escape(text)}</td>"
+            f"<td{_class(column)}>{html.state(text) if column.kind == 'state' and text else html.escape(text)}</td>"
             for column, text in zip(self.columns, cells, strict=True)
         )
 

@@ -91,3 +91,40 @@ def test_mistakes_and_help(kernel: Kernel) -> None:
     assert "Usage:  %netns link COMMAND" in kernel.ok("%netns link --help").stdout
     assert kernel.complete("%netns mon") == ["monitor"]
     assert "lo" in kernel.complete("%netns link set ")
+
+
+def test_capture(kernel: Kernel) -> None:
+    kernel.ok("%netns add r1\n%netns add r2")
+    kernel.ok("%netns link add name a type veth peer name b\n%netns link set a netns r1\n%netns link set b netns r2")
+    for line in (
+        "r1 link set a up",
+        "r2 link set b up",
+        "r1 addr add 10.1.0.1/24 dev a",
+        "r2 addr add 10.1.0.2/24 dev b",
+    ):
+        kernel.ok(f"%netns -n {line}")
+    kernel.ok("c = %capture -n r2 b arp or icmp")
+    kernel.ok("%netns exec r1 ping -c 1 10.1.0.2")
+    result = kernel.ok("c.stop()").result
+    assert result is not None
+    assert "who has 10.1.0.2? tell 10.1.0.1" in result["text/plain"]
+    assert '<td class="nbc-prose">echo reply, seq ' in result["text/html"]
+    talk = kernel.ok("c.diagram").result
+    assert talk is not None
+    assert talk["text/plain"].startswith("r1 10.1.0.1 ⇢ r2 10.1.0.2  ARP   who has 10.1.0.2?")
+    assert '<svg class="nbc-talk" role="img"' in talk["text/html"]
+    # Live: until there are enough, in one place.
+    kernel.ok("import threading\nt = threading.Timer(0.3, lambda: Netns('r1').exec(['ping', '-c', '1', '10.1.0.2']))")
+    cell = kernel.ok("from nbcontainer import Netns\nt.start()\nd = %capture --live -c 2 -n r2 b icmp")
+    assert len(cell.displays) == 1
+    assert kernel.ok("len(d)").result == {"text/plain": "2"}
+    for line, text in (
+        ("%capture nosuch", "nosuch: No such device exists (on the lab's host there are lo, and any)"),
+        ("%capture lo frob", "capture filter 'frob'"),
+        ("%capture", "requires at least 1 argument"),
+        ("%capture -c 0 lo", "--count 0"),
+    ):
+        error = kernel.run(line).error
+        assert error is not None
+        assert text in error["evalue"]
+    assert kernel.complete("%capture l") == ["lo"]

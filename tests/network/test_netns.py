@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbcontainer import Netns
@@ -194,6 +194,7 @@ def test_names_that_cannot_be(lab: Any, name: str) -> None:
             act(name)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=300))
 def test_a_name_is_refused_or_can_be_a_file(name: str) -> None:
     try:

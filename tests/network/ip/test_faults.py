@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbcontainer.container import on_host
@@ -161,6 +161,7 @@ def test_addresses_of_the_same_links_repeat(lab: Any) -> None:
 KNOWN = "add set del show dev lo up type veth peer name via table nud netns 10.0.0.1/8".split()
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*OBJECTS, "bridge"]), st.lists(st.text(max_size=8) | st.sampled_from(KNOWN), max_size=5))
 def test_any_words_give_a_result_or_one_line(kept_lab: Any, name: str, rest: list[str]) -> None:
     try:
@@ -180,6 +181,7 @@ def kept_lab() -> Any:
         yield lab
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_a_links_name_is_refused_or_fits(name: str) -> None:
     try:
@@ -190,6 +192,7 @@ def test_a_links_name_is_refused_or_fits(name: str) -> None:
     assert not set(name) & set("/: \t\n")
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(), st.integers(0, 128))
 def test_prefixes(host: Any, length: int) -> None:
     if length > host.max_prefixlen:
