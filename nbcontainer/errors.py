@@ -54,6 +54,10 @@ class DockerfileError(NbcontainerError):
         self.exit_code = exit_code
 
 
+class RegistryError(NbcontainerError):
+    """A registry could not be reached, refused, or answered what no registry may answer."""
+
+
 class StartFailed(NbcontainerError):
     """A container was made but its command could not start (126 not executable, 127 not found, 125 set-up)."""
 

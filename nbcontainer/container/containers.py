@@ -80,7 +80,7 @@ class Containers:
         """
         found = image if isinstance(image, Image) else None
         options = RunOptions.parse(found.id if found else str(image), command, **raw)
-        found = found or self.images.get(options.image)
+        found = found or self.images.provide(options.image, options.pull, platform=options.platform)
         with self._lock:
             name = self._free_name(options)
             number = self._number + 1

@@ -98,6 +98,7 @@ class RunOptions:
     health_start_interval: float | None = None
     no_healthcheck: bool = False
     pull: str = "missing"
+    platform: str | None = None
 
     @classmethod
     def parse(cls, image: str, command: Sequence[str] = (), **raw: Any) -> Self:

@@ -15,11 +15,11 @@ from nbcontainer.image.config import diff_ids_of
 from nbcontainer.image.fsck import Report, fsck
 from nbcontainer.image.image import Image as Image
 from nbcontainer.image.reference import Reference
-from nbcontainer.image.shelf import Shelf
+from nbcontainer.image.remote import Remote
 from nbcontainer.image.store import NewImage, StoredLayer, digest
 
 
-class Images(Shelf):
+class Images(Remote):
     """The store, and what of it this lab has unpacked: everything that changes what there is."""
 
     # -- names

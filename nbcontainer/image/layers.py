@@ -205,14 +205,19 @@ class Attempt:
             self._brought.add(found)
         return found, size
 
+    def fail(self, error: BaseException) -> None:
+        """Files that are still arriving will not be whole: whoever unpacks them gets `error`."""
+        with self._lock:
+            for file in self._files:
+                file.fail(error)
+
     def keep(self, diff_ids: set[str]) -> None:
         """Images that have these layers are recorded."""
         self._brought -= diff_ids
 
     def end(self) -> None:
         """Remove what is left over, once nobody is at work any more."""
-        for file in self._files:
-            file.fail(ImageError("it was given up"))
+        self.fail(ImageError("it was given up"))
         self._workers.shutdown(cancel_futures=True)
         unwanted = self._brought - self._before
         if unwanted:

@@ -15,7 +15,8 @@ import os
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from nbcontainer.errors import ImageError
 from nbcontainer.image import locks
 from nbcontainer.image.config import diff_ids_of
 
+#: Seconds that an interrupted download is kept.
+KEPT = 7 * 86400.0
 #: Seconds that a writer waits for another one.
 PATIENCE = 60.0
 
@@ -31,6 +34,8 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, config TEXT NOT NULL, loaded TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tags (name TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images(id))",
     "CREATE TABLE IF NOT EXISTS layers (diff_id TEXT PRIMARY KEY, blob TEXT NOT NULL, size INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS manifests (digest TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images(id),"
+    " media_type TEXT NOT NULL, content BLOB NOT NULL)",
 )
 
 
@@ -41,6 +46,15 @@ class StoredLayer:
     diff_id: str
     blob: str
     size: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as a registry has it: what gives the image the same digest there again."""
+
+    digest: str
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,7 @@ class Store:
         #: A directory for each layer that is unpacked, held, shared, by every process that uses it.
         self.uses = path / "uses"
         self._ingest = path / "ingest"
+        self._partial = path / "partial"
         self._blobs = path / "blobs" / "sha256"
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
@@ -78,7 +93,7 @@ class Store:
         #: Connections that a forked child must neither use nor close (sqlite.org, howtocorrupt.html, 2.6).
         self._inherited: list[sqlite3.Connection] = []
         with _told(self.path):
-            for directory in (path / "blobs", self._blobs, self._ingest, self.uses):
+            for directory in (path / "blobs", self._blobs, self._ingest, self._partial, self.uses):
                 directory.mkdir(mode=0o700, exist_ok=True)
             # A lab made by root reaches its layers as an id that owns nothing above them.
             self.layers.mkdir(exist_ok=True)
@@ -99,7 +114,49 @@ class Store:
                 shutil.rmtree(directory, ignore_errors=True)
                 os.close(held)
 
+    @contextmanager
+    def partial(self, digest: str, going_on: Callable[[], object]) -> Iterator[Path]:
+        """A directory for the blob with this digest while it is downloaded. What is in it then stays, for next time.
+
+        While another process has it, this waits, and calls `going_on()` now and then.
+        """
+        with _told(self.path):
+            directory = self.partial_blob(digest).parent
+            while True:
+                try:
+                    held = locks.hold(str(directory), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    going_on()
+                    time.sleep(0.1)
+            os.utime(directory)
+            try:
+                yield directory
+            finally:
+                try:
+                    directory.rmdir()
+                except OSError:
+                    pass  # there is something in it
+                os.close(held)
+
+    def partial_blob(self, digest: str) -> Path:
+        """The file in it that has what there is of the blob."""
+        return self._partial / digest.removeprefix("sha256:") / "blob"
+
+    def forget_partials(self, older: float = 0.0) -> None:
+        """Remove what interrupted downloads have left, if it is older than so many seconds."""
+        for directory in self._partial.iterdir():
+            try:
+                if time.time() - directory.stat().st_mtime < older:
+                    continue
+                held = locks.hold(str(directory), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, FileNotFoundError):
+                continue  # at work
+            shutil.rmtree(directory, ignore_errors=True)
+            os.close(held)
+
     def _sweep(self) -> None:
+        self.forget_partials(KEPT)
         for directory in self._ingest.iterdir():
             try:
                 held = locks.hold(str(directory), fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -192,10 +249,24 @@ class Store:
         unpacked = sum(sizes.get(path.name, 0) for path in self.layers.glob("*/*"))
         return unpacked + sum(file.stat().st_size for file in self._blobs.iterdir())
 
+    def manifests(self, image_id: str) -> list[Manifest]:
+        """Those that registries have of an image, the newest first."""
+        query = "SELECT digest, media_type, content FROM manifests WHERE image = ? ORDER BY rowid DESC"
+        return [Manifest(one, kind, bytes(content)) for one, kind, content in self._rows(query, image_id)]  # type: ignore[arg-type]
+
     # -- change
 
-    def add(self, images: Sequence[NewImage], layers: Iterable[StoredLayer], files: Mapping[str, Path]) -> None:
-        """Record images with their names, their layers, and, by digest, the files that become the layers' blobs."""
+    def add(
+        self,
+        images: Sequence[NewImage],
+        layers: Iterable[StoredLayer],
+        files: Mapping[str, Path],
+        manifests: Mapping[str, Manifest] | None = None,
+    ) -> None:
+        """Record images with their names, their layers, and, by digest, the files that become the layers' blobs.
+
+        `manifests` are those that a registry has, by the image's id.
+        """
         for file in files.values():
             _sync(file)
         with self._writing() as db:
@@ -212,10 +283,22 @@ class Store:
                     "INSERT OR IGNORE INTO images VALUES (?, ?, datetime('now'))", (image.id, image.config.decode())
                 )
                 db.executemany("INSERT OR REPLACE INTO tags VALUES (?, ?)", [(n, image.id) for n in image.names])
+            db.executemany(
+                "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?)",
+                [(m.digest, image_id, m.media_type, m.content) for image_id, m in (manifests or {}).items()],
+            )
             known = {diff_id for (diff_id,) in db.execute("SELECT diff_id FROM layers")}
             for missing in {diff_id for image in images for diff_id in image.diff_ids} - known:
                 # Another process has removed the last image that had this layer since we looked.
                 raise ImageError(f"layer {missing[:19]} was removed meanwhile; load its image again")
+
+    def keep_manifest(self, image_id: str, manifest: Manifest, name: str) -> None:
+        """Record the manifest that a registry has of an image now, and the name by digest that this gives it."""
+        with self._writing() as db:
+            if db.execute("SELECT 1 FROM images WHERE id = ?", (image_id,)).fetchall():
+                values = (manifest.digest, image_id, manifest.media_type, manifest.content)
+                db.execute("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?)", values)
+                db.execute("INSERT OR REPLACE INTO tags VALUES (?, ?)", (name, image_id))
 
     def tag(self, name: str, image_id: str) -> bool:
         """Give an image a name, taken from whatever had it; False when there is no such image."""
@@ -232,6 +315,7 @@ class Store:
         """Forget an image and its names, then remove what no image has any more."""
         with self._writing() as db:
             db.execute("DELETE FROM tags WHERE image = ?", (image_id,))
+            db.execute("DELETE FROM manifests WHERE image = ?", (image_id,))
             db.execute("DELETE FROM images WHERE id = ?", (image_id,))
         # Only now: had the files gone first, a kill would leave an image without its layers.
         self.collect()

@@ -91,6 +91,7 @@ CREATE = (
     Option("network-alias", "", "list", "Add network-scoped alias for the container", also=("net-alias",)),
     Option("oom-score-adj", "", "int", "Tune host's OOM preferences (-1000 to 1000)"),
     Option("pid", "", "string", "PID namespace to use", choices=("private", "host"), completes="container:"),
+    Option("platform", "", "string", "Set platform if server is multi-platform capable"),
     Option("publish", "p", "list", "Publish a container's port(s) to the host"),
     Option("publish-all", "P", help="Publish all exposed ports to random ports"),
     Option(

@@ -11,6 +11,7 @@ from nbcontainer.magics import terminal as sits
 from nbcontainer.magics.call import Call, Output, shown
 from nbcontainer.magics.container_options import CREATE, EXEC, OURS
 from nbcontainer.magics.grammar import Argument, Command
+from nbcontainer.magics.image_registry import shown_while
 from nbcontainer.view import frontend
 from nbcontainer.view.tables import Column, Table
 
@@ -35,7 +36,7 @@ def run(call: Call) -> Container:
         raw["interactive"] = True
     elif raw.get("interactive") and not raw.get("tty") and not raw.get("detach"):
         stdin = b""  # a cell without a text is at its end: nobody can type into it
-    with Output() as output:
+    with shown_while(call), Output() as output:
         container = call.lab.containers.run(
             image, command, stdin=stdin, stdout=output.stdout, stderr=output.stderr, check=check, **raw
         )
@@ -45,7 +46,8 @@ def run(call: Call) -> Container:
 
 
 def _run_on_terminal(call: Call, image: str, command: list[str], raw: dict[str, Any], check: bool) -> Container:
-    container = call.lab.containers.create(image, command, **raw)
+    with shown_while(call):
+        container = call.lab.containers.create(image, command, **raw)
     live = frontend.live()
     container.attached = not live
     try:
@@ -66,7 +68,8 @@ def _run_on_terminal(call: Call, image: str, command: list[str], raw: dict[str, 
 def create(call: Call) -> Container:
     """Make a container that does not run yet."""
     image, *command = call.arguments
-    return call.lab.containers.create(image, command, **call.values)
+    with shown_while(call):
+        return call.lab.containers.create(image, command, **call.values)
 
 
 def execute(call: Call) -> ExecResult | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbcontainer.errors import InvalidArgument, NbcontainerError
-from nbcontainer.magics import formats, image_archive, image_store
+from nbcontainer.magics import formats, image_archive, image_registry, image_store
 from nbcontainer.magics.call import Call
 from nbcontainer.magics.container_look import INSPECT_FORMAT, show_inspected
 from nbcontainer.magics.grammar import Argument, Command, Option
@@ -117,6 +117,7 @@ IMAGE = Command(
             ),
             (Argument("REPOSITORY[:TAG]", required=False, completes="image"),), aliases=("list",), action=ls,
         ),
+        *image_registry.COMMANDS,
         Command(
             "tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE", (),
             (Argument("SOURCE_IMAGE[:TAG]", completes="image"), Argument("TARGET_IMAGE[:TAG]")), action=tag,

@@ -222,7 +222,7 @@ def test_a_command_that_cannot_start(lab: Any, command: list[str], code: int, wo
 
 def test_bad_input_is_one_line_and_leaves_nothing(lab: Any) -> None:
     for error, image, options, words in (
-        (NotFound, "nosuch", {}, "No such image: nosuch"),
+        (NotFound, "nosuch", {"pull": "never"}, "No such image: nosuch"),
         (InvalidArgument, "busybox", {"memory": "1m"}, "Minimum memory limit allowed is 6MB"),
         (InvalidArgument, "busybox", {"name": "!"}, "Invalid container name"),
         (InvalidArgument, "busybox", {"cap_add": ["NOPE"]}, "unknown capability"),

@@ -49,7 +49,7 @@ def test_mistakes_are_one_line_and_no_traceback(kernel: Kernel) -> None:
     for typed, said in [
         ("run --nmae x busybox", "unknown flag: --nmae (did you mean --name?) See '%container run --help'."),
         ("inspect nothing", "No such container: nothing"),
-        ("run nothing:here true", "No such image: nothing:here"),
+        ("run --pull never nothing:here true", "No such image: nothing:here"),
     ]:
         cell = kernel.run(f"%container {typed}")
         assert cell.error is not None
