@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,8 @@ def epoch() -> int | None:
 def moment(epoch: int | None) -> str:
     """`epoch`, or now, as image configs have it (RFC 3339)."""
     time = datetime.now(UTC) if epoch is None else datetime.fromtimestamp(epoch, UTC)
-    return time.isoformat().replace("+00:00", "Z")
+    # As Go writes it: no zeros at the end of a fraction.
+    return re.sub(r"(\.\d*?)0+$", r"\1", time.isoformat().removesuffix("+00:00")) + "Z"
 
 
 def document(

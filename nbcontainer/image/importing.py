@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import BinaryIO
 
 from nbcontainer.image.content import Content
 from nbcontainer.image.layers import Layers
 from nbcontainer.image.store import StoredLayer
+from nbcontainer.image.tar_writer import write_sparse
 
 
 def import_layer(layers: Layers, archive: BinaryIO, file: Path) -> StoredLayer:
@@ -16,12 +16,6 @@ def import_layer(layers: Layers, archive: BinaryIO, file: Path) -> StoredLayer:
     content = Content(archive.read)
     with file.open("wb", buffering=0) as target:
         while piece := content.read():
-            _write(target.fileno(), piece)
+            write_sparse(target.fileno(), piece)
     diff_id = content.finish()
     return StoredLayer(diff_id, diff_id, layers.unpack(diff_id, file))
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -25,7 +25,7 @@ from nbcontainer.image import compress, locks
 from nbcontainer.image.reference import Reference
 from nbcontainer.image.store import Store, digest
 from nbcontainer.image.tar import CHUNK, Entry
-from nbcontainer.image.tar_writer import TarWriter
+from nbcontainer.image.tar_writer import TarWriter, write_sparse
 
 #: Podman's names for what can be written.
 FORMATS = ("docker-archive", "oci-archive", "oci-dir")
@@ -63,7 +63,7 @@ def save(store: Store, images: Sequence[Saved], target: Path, form: str) -> None
         return
     compressor = compress.for_name(target)
     with _appearing_file(target) as file:
-        tar = TarWriter(lambda data: _write(file, compressor.compress(data)))
+        tar = TarWriter(lambda data: write_sparse(file, compressor.compress(data)))
         for name, data in documents.items():
             tar.add_bytes(name, data)
         for name, data in layout.small.items():
@@ -73,7 +73,7 @@ def save(store: Store, images: Sequence[Saved], target: Path, form: str) -> None
                 size = os.fstat(fd).st_size
                 tar.add(Entry(_blob_name(blob), "file", 0o644, 0, 0, 0, size), fd, watch)
         tar.finish()
-        _write(file, compressor.flush())
+        write_sparse(file, compressor.flush())
 
 
 class _Layout:
@@ -190,7 +190,7 @@ def _write_directory(layout: _Layout, documents: dict[str, bytes], beside: Path)
         with _verified(blob, path) as (fd, watch), (beside / _blob_name(blob)).open("wb", buffering=0) as file:
             while piece := os.read(fd, CHUNK):
                 watch(piece)
-                _write(file.fileno(), piece)
+                write_sparse(file.fileno(), piece)
 
 
 @contextmanager
@@ -257,9 +257,3 @@ def _told(target: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ImageError(f"write {target}: no space left on device; nothing half-done was kept") from None
         raise InvalidArgument(f"cannot write {target}: {str(error.strerror).lower()}") from None
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -1,8 +1,8 @@
 """Writes a tar archive that depends on what is in it and nothing else: ustar, with pax records where that is too small.
 
 The same entries give the same bytes: no names of users, no device numbers, no times but mtime, no padding at the end
-beyond the two blocks of zeros. A large hole in a file is kept as one (GNU tar manual, "Storing Sparse Files", pax
-format 1.0). POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header".
+beyond the two blocks of zeros. Holes are zeros: what keeps layers in pieces, as Docker and Podman do, cannot put an
+archive with sparse entries together again. POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header".
 Standard library only: also runs inside the lab.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 
 from nbcontainer.image.tar import BLOCK, CHUNK, Entry, Kind
 
@@ -20,11 +20,9 @@ _SECOND = 10**9
 _LATE = 8**11
 #: The name of what describes the next entry; nobody is to see it.
 _PAX_NAME = b"PaxHeaders.0"
-#: Files without at least this many bytes of holes are written whole, as every other tool does.
-_WORTHWHILE = 1 << 20
-#: A hole shorter than this is written as zeros; a longer one too where a file would have too many parts.
-_SHORT = 1 << 16
-_MOST_PARTS = 10_000
+_ZEROS = bytes(CHUNK)
+#: Fewer zeros than this are written as they are.
+_LONG = 1 << 16
 
 
 class Sum:
@@ -37,14 +35,22 @@ class Sum:
     def write(self, data: bytes) -> None:
         """All of `data`."""
         self._digest.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        write_sparse(self._fd, data)
 
     @property
     def digest(self) -> str:
         """Of all that was written."""
         return f"sha256:{self._digest.hexdigest()}"
+
+
+def write_sparse(fd: int, data: bytes) -> None:
+    """Write `data` to a new file; many zeros become a hole."""
+    if len(data) >= _LONG and data == _ZEROS[: len(data)]:
+        os.ftruncate(fd, os.lseek(fd, len(data), os.SEEK_CUR))
+        return
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 class TarWriter:
@@ -63,24 +69,13 @@ class TarWriter:
         has become shorter meanwhile; `watch` is given them too."""
         records = [(f"SCHILY.xattr.{name}", value) for name, value in sorted(entry.attributes.items())]
         name = os.fsencode(entry.name) + (b"/" if entry.kind == "directory" else b"")
-        parts = [(0, entry.size)] if entry.kind == "file" and entry.size else []
-        stored, sparse = entry.size if entry.kind == "file" else 0, b""
-        if content is not None and _has_holes(content, entry.size):
-            parts = _parts(content, entry.size)
-            sparse = _map(parts, entry.size)
-            stored = len(sparse) + sum(length for _, length in parts)
-            records += [
-                ("GNU.sparse.major", b"1"),
-                ("GNU.sparse.minor", b"0"),
-                ("GNU.sparse.name", name),
-                ("GNU.sparse.realsize", b"%d" % entry.size),
-            ]
-            name = b"GNUSparseFile.0"
-        self._put(_headers(name, entry, stored, records))
-        self._put(sparse)
-        for offset, length in parts:
-            self._copy(content, offset, length, watch)
-        self._put(bytes(-stored % BLOCK))
+        size = entry.size if entry.kind == "file" else 0
+        self._put(_headers(name, entry, size, records))
+        for piece in _pieces(content, size) if content is not None else ():
+            if watch is not None:
+                watch(piece)
+            self._put(piece)
+        self._put(bytes(-size % BLOCK))
         self.size += entry.size
         self.entries += 1
 
@@ -95,17 +90,6 @@ class TarWriter:
         """Write the end."""
         self._put(bytes(2 * BLOCK))
         self._flush()
-
-    def _copy(self, content: int | None, offset: int, length: int, watch: Callable[[bytes], object] | None) -> None:
-        while length:
-            piece = os.pread(content, min(CHUNK, length), offset) if content is not None else b""
-            if not piece:
-                piece = bytes(min(CHUNK, length))
-            if watch is not None:
-                watch(piece)
-            self._put(piece)
-            offset += len(piece)
-            length -= len(piece)
 
     def _put(self, data: bytes) -> None:
         if len(data) >= CHUNK // 2:
@@ -189,37 +173,29 @@ def _time(moment: int) -> bytes:
     return text.rstrip("0").rstrip(".").encode()
 
 
-# -- holes
+# -- content
 
 
-def _has_holes(fd: int, size: int) -> bool:
-    """Whether the file has so few blocks that it is worth looking for its holes (stat(2), st_blocks)."""
-    return size - os.fstat(fd).st_blocks * 512 >= _WORTHWHILE
-
-
-def _parts(fd: int, size: int) -> list[tuple[int, int]]:
-    """Where the file has data, (offset, length) each: lseek(2), "Seeking file data and holes"."""
-    short = max(_SHORT, size // _MOST_PARTS)
-    parts: list[tuple[int, int]] = []
-    end = 0
-    while end < size:
-        try:
-            start = os.lseek(fd, end, os.SEEK_DATA)
-        except OSError:
-            break  # ENXIO: nothing but a hole from here on
-        if start >= size:
-            break
-        end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
-        if parts and start - sum(parts[-1]) < short:
-            parts[-1] = (parts[-1][0], end - parts[-1][0])
+def _pieces(fd: int, size: int) -> Iterator[bytes]:
+    """`size` bytes of a file. Holes are not read: lseek(2), "Seeking file data and holes"."""
+    holes = size - os.fstat(fd).st_blocks * BLOCK >= CHUNK
+    at, data, end = 0, 0, 0 if holes else size
+    while at < size:
+        if at >= end:
+            data, end = _next_data(fd, at, size)
+        if at < data:
+            piece = _ZEROS[: data - at]
         else:
-            parts.append((start, end - start))
-    return parts
+            wanted = min(CHUNK, end - at)
+            piece = os.pread(fd, wanted, at) or _ZEROS[:wanted]
+        yield piece
+        at += len(piece)
 
 
-def _map(parts: Sequence[tuple[int, int]], size: int) -> bytes:
-    """The map that comes before the data, in whole blocks. As GNU tar has it, an empty part at the end says how
-    long the file is."""
-    pairs = [*parts, *([(size, 0)] if not parts or sum(parts[-1]) < size else [])]
-    text = b"%d\n" % len(pairs) + b"".join(b"%d\n%d\n" % pair for pair in pairs)
-    return text + bytes(-len(text) % BLOCK)
+def _next_data(fd: int, at: int, size: int) -> tuple[int, int]:
+    """Where the next data of a file begins and ends, at or after `at`."""
+    try:
+        data = min(os.lseek(fd, at, os.SEEK_DATA), size)
+        return data, min(os.lseek(fd, data, os.SEEK_HOLE), size) if data < size else size
+    except OSError:
+        return size, size  # ENXIO: nothing but a hole from here on

@@ -34,6 +34,9 @@ _FORBIDDEN = ("user.overlay.", "trusted.")
 #: What chown(2) and setxattr(2) say to an id, or an attribute, that this lab cannot give.
 _REFUSALS = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)
 _LARGEST_ID = (1 << 32) - 2
+_ZEROS = bytes(CHUNK)
+#: Fewer zeros than this are written as they are.
+_LONG = 1 << 16
 #: The most directories below each other: what is deeper cannot be named, or removed, by a path from outside.
 DEEPEST = 256
 
@@ -296,6 +299,8 @@ class Layer:
         try:
             end = 0
             for offset, piece in tar.pieces():
+                if _is_zeros(piece):
+                    continue  # a hole
                 if offset != end:
                     os.lseek(fd, offset, os.SEEK_SET)
                 end = offset + len(piece)
@@ -377,6 +382,11 @@ def _chown(file: str | int, uid: int, gid: int) -> bool:
             raise
         return False
     return True
+
+
+def _is_zeros(piece: memoryview) -> bool:
+    """Whether it is so many zeros that a hole takes less of the disk."""
+    return len(piece) >= _LONG and not (piece[0] or piece[-1]) and bytes(piece) == _ZEROS[: len(piece)]
 
 
 def _write(fd: int, piece: memoryview) -> None:

@@ -117,30 +117,30 @@ def _set_attributes(directory: str) -> None:
 
 def test_holes_stay_holes(lab: Any, busybox: Any, driver: str, tmp_path: Path) -> None:
     script = """
-    truncate -s 3G /empty
-    for at in 0 700 1500; do echo block | dd of=/parts bs=1M seek=$at conv=notrunc; done; truncate -s 2000M /parts
+    truncate -s 100M /empty
+    for at in 0 70 150; do echo block | dd of=/parts bs=1M seek=$at conv=notrunc; done; truncate -s 200M /parts
     """
     if driver == "copy":
-        script = script.replace("3G", "30M").replace("700 1500", "7 15").replace("2000M", "20M")
+        script = script.replace("100M", "30M").replace("70 150", "7 15").replace("200M", "20M")
     c = changed(lab, busybox, script)
-    data = archive(lab, c)
-    assert len(data) < 2 << 20
-    found = entries(data)
-    size = 2000 << 20 if driver == "overlay" else 20 << 20
-    assert (found["parts"].size, bool(found["parts"].sparse)) == (size, True)
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        file = tar.extractfile("parts")
-        assert file is not None
-        assert file.read(10) == b"block\n\0\0\0\0"
-    # GNU tar reads it too.
-    (tmp_path / "a.tar").write_bytes(data)
-    subprocess.run(["tar", "-xf", tmp_path / "a.tar", "-C", tmp_path, "parts"], check=True)
-    assert (tmp_path / "parts").stat().st_size == size
-    assert (tmp_path / "parts").stat().st_blocks < 4096
+    size = 200 << 20 if driver == "overlay" else 20 << 20
+    path = tmp_path / "layer.tar"
+    with path.open("wb") as file:
+        lab.call(diff.write, files.written(c), driver, None, fds=[file.fileno()])
+    # In the archive they are zeros, as Docker and Podman have it; on the disk they take no place.
+    assert path.stat().st_size > size
+    assert path.stat().st_blocks * 512 < 4 << 20
+    with tarfile.open(path) as tar:
+        member = tar.getmember("parts")
+        assert (member.size, bool(member.sparse)) == (size, False)
+        content = tar.extractfile(member)
+        assert content is not None
+        assert content.read(10) == b"block\n\0\0\0\0"
     image = lab.images.commit_layer(busybox, files.written(c), {}, driver=driver)
     if driver == "overlay":
-        again = changed(lab, image, "stat -c %s /empty; du -m /parts | cut -f1; tail -c +1572864001 /parts | head -c 5")
-        assert again.logs() == f"{3 << 30}\n1\nblock"
+        look = "stat -c %s /empty; test $(du -m /parts | cut -f1) -lt 8; tail -c +157286401 /parts | head -c 5"
+        again = changed(lab, image, look)
+        assert again.logs() == f"{100 << 20}\nblock"
 
 
 def test_the_same_changes_give_the_same_digest(lab: Any, busybox: Any, driver: str, monkeypatch: Any) -> None:

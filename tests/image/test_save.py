@@ -135,7 +135,7 @@ def test_a_full_disk_leaves_nothing(images: Any, tmp_path: Path, monkeypatch: py
     def full(fd: int, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(saving, "_write", full)
+    monkeypatch.setattr(saving, "write_sparse", full)
     with pytest.raises(ImageError, match="no space left on device; nothing half-done was kept"):
         images.save(["busybox"], tmp_path / "a.tar")
     assert os.listdir(tmp_path) == []
