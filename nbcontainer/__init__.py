@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbcontainer.image.images import Image as Image
     from nbcontainer.network.capture.session import Capture as Capture
     from nbcontainer.network.netns import Netns as Netns
+    from nbcontainer.network.overlay.cluster import Cluster as Cluster
     from nbcontainer.runtime import Lab as Lab
     from nbcontainer.topology.graph import Topology as Topology
 
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Cgroup": "nbcontainer.runtime",
     "Capture": "nbcontainer.network.capture.session",
+    "Cluster": "nbcontainer.network.overlay.cluster",
     "Container": "nbcontainer.container.container",
     "Image": "nbcontainer.image.images",
     "Lab": "nbcontainer.runtime",

@@ -30,8 +30,12 @@ class Driver:
     def __init__(self, networks: Networks) -> None:
         self.networks = networks
 
-    def check(self, settings: Settings) -> None:
-        """Raise `InvalidArgument` for settings that this kind of network cannot have."""
+    def check(self, settings: Settings) -> Settings:
+        """The settings, completed where the driver knows better than `Networks`.
+
+        Raises `InvalidArgument` for those that this kind of network cannot have, `Unavailable`.
+        """
+        return settings
 
     def create(self, network: Network) -> None:
         """Make its links on the lab's host. Raises `Conflict`, `Unavailable`."""
@@ -106,5 +110,11 @@ def add_link(rtnetlink: Rtnetlink, kind: str, name: str, index: int, mac: str, m
     return next(int(link["index"]) for link in rtnetlink.links() if link["name"] == name)
 
 
+def _overlay(networks: Networks) -> Driver:
+    from nbcontainer.network.overlay.driver import Overlay  # which is made of this module's
+
+    return Overlay(networks)
+
+
 #: By the name that `-d` takes. `host` and `null` are not made: every lab has one of each.
-DRIVERS: dict[str, Callable[[Networks], Driver]] = {"bridge": Bridge}
+DRIVERS: dict[str, Callable[[Networks], Driver]] = {"bridge": Bridge, "overlay": _overlay}

@@ -200,7 +200,7 @@ class Names:
         for network in self._own():
             if network.name == "bridge":
                 continue
-            for there in list(network.attached.values()):
+            for there in [*network.attached.values(), *network.elsewhere.values()]:
                 known = {there.name.lower(), *(alias.lower() for alias in there.aliases)}
                 if wanted in known or wanted.removesuffix(f".{network.name.lower()}") in known:
                     yield there
@@ -215,7 +215,7 @@ class Names:
         except dns.exception.DNSException:
             return None
         for network in self._own():
-            for there in network.attached.values():
+            for there in [*network.attached.values(), *network.elsewhere.values()]:
                 if address in (there.endpoint.ip, there.endpoint.ip6):
                     return f"{there.name}.{network.name}"
         return None

@@ -123,6 +123,8 @@ class Network:
     bridge_index: int | None = None
     #: Who is on it now, by container id.
     attached: dict[str, Attached] = field(default_factory=dict)
+    #: Who is on it elsewhere, on other nodes, by address.
+    elsewhere: dict[str, Attached] = field(default_factory=dict)
 
     @property
     def short_id(self) -> str:

@@ -105,7 +105,7 @@ class Networks:
             if name in self._networks:
                 raise Conflict(f"network with name {name} already exists")
             driver = self.driver(settings.driver)
-            driver.check(settings)
+            settings = driver.check(settings)
             network = Network(
                 name=name,
                 id=self._id(f"{self._number + 1}/{name}"),
