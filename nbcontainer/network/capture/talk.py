@@ -117,7 +117,7 @@ def _levels(decoded: Decoded) -> list[tuple[Decoded, bool]]:
 
 
 def _arrow(decoded: Decoded, inner: bool) -> Arrow:
-    label = decoded.info
+    label = decoded.info.partition(", seq ")[0]  # which some programs count from 0 and some from 1
     if decoded.inner is not None:
         label = label.partition(":")[0]  # its own arrow says what it carries
     target = decoded.asks_for or (EVERYONE if decoded.broadcast else decoded.destination)

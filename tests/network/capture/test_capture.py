@@ -172,8 +172,8 @@ def test_a_tunnel_and_what_it_carries(lab: Any, pair: tuple[Netns, Netns]) -> No
     assert c.diagram.addresses("r1") == ["10.1.0.1", "192.168.9.1"]
     inner = [line.split() for line in str(c.diagram).split("\n") if line.startswith("  ") and "ICMP" in line]
     assert [(words[1], words[4], words[6:8]) for words in inner] == [
-        ("192.168.9.1", "192.168.9.2", ["echo", "request,"]),
-        ("192.168.9.2", "192.168.9.1", ["echo", "reply,"]),
+        ("192.168.9.1", "192.168.9.2", ["echo", "request"]),
+        ("192.168.9.2", "192.168.9.1", ["echo", "reply"]),
     ]
     carried = next(packet.inner for packet in c.packets if packet.inner and packet.inner.protocol == "ICMP")
     assert (carried.source, carried.destination) == ("192.168.9.1", "192.168.9.2")
