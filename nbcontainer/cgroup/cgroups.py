@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 
-from nbcontainer.cgroup import v1, v2
+from nbcontainer.cgroup import systemd, v1, v2
 from nbcontainer.cgroup.delegation import REMEDY, SUPERVISOR, hierarchies, ours
 from nbcontainer.cgroup.group import Group as Group
 from nbcontainer.cgroup.group import NoGroup, kill_processes, remove_directory, write
@@ -42,8 +42,23 @@ class Cgroups:
 
     @classmethod
     def detect(cls, delegated: str | None = None) -> Cgroups:
-        """Look at what is mounted and what may be written. `delegated` as NBCONTAINER_CGROUP."""
+        """Look at what is mounted and what may be written. `delegated` as NBCONTAINER_CGROUP.
+
+        An ordinary user to whom nothing was given asks their systemd for it.
+        """
         delegated = delegated or os.environ.get("NBCONTAINER_CGROUP")
+        found = cls._look(delegated)
+        if found.mode == "none" and delegated is None and os.geteuid() != 0 and _unified() and systemd.bus():
+            try:
+                systemd.delegate()
+            except Unavailable as error:
+                found.why = f"{found.why} ({error})"
+            else:
+                found = cls._look(None)
+        return found
+
+    @classmethod
+    def _look(cls, delegated: str | None) -> Cgroups:
         tops: dict[str, str] = {}
         top: str | None = None
         why = ""
@@ -141,3 +156,8 @@ class Cgroups:
                     remove_directory(directory)
                 except OSError:
                     continue
+
+
+def _unified() -> bool:
+    """Whether there is a v2 tree with controllers, which a systemd could give a part of."""
+    return any(h.is_v2 and v2.controllers(h.point) & frozenset(v2.WANTED) for h in hierarchies())
