@@ -112,6 +112,7 @@ class Cgroup:
         in the result. Raises `Conflict` for a group with groups below it.
         """
         self.tree.check_leaf(self.name)
+        self.tree.events.anew(self.key)
         descriptors = self.group.join_descriptors()
         try:
             return self.tree.run(argv, join=descriptors, stdin=stdin, stdout=stdout, stderr=stderr)
@@ -160,6 +161,7 @@ class Cgroup:
     def __enter__(self) -> Self:
         """Children that this thread of this process starts from now on are in it (`nbcontainer.cgroup.join`)."""
         self.tree.check_leaf(self.name)
+        self.tree.events.anew(self.key)
         join.enter(self.group.join_descriptors())
         return self
 

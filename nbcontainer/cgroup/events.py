@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: Events that are kept.
 KEPT = 4096
 #: Seconds without more of the same, after which the next one is told again.
-QUIET = 2.0
+QUIET = 10.0
 #: Passes a second while events are watched.
 HZ = 10.0
 
@@ -124,6 +124,12 @@ class Events:
         if self._end is not None:
             self._sampler.take()
 
+    def anew(self, key: str) -> None:
+        """Something begins in a group: what happens from now on is told even if it happened just before."""
+        self.settle()
+        for told in [told for told in self._told if told[0] == key]:
+            self._told.pop(told, None)
+
     def close(self) -> None:
         """Watch no more, whoever holds it."""
         self._holders.clear()
@@ -161,6 +167,12 @@ class Events:
     def _look(self, batch: Batch) -> None:
         groups = self._groups()
         self._notices.follow(groups)
+        self._tell_grown(batch, groups)
+        if self._victims is not None:
+            self._victims.note(groups.values())
+
+    def _tell_grown(self, batch: Batch, groups: Mapping[str, Group]) -> None:
+        """Tell of counters that have grown since the pass before."""
         grown: list[tuple[str, str, str]] = []
         for index, key in enumerate(batch.keys):
             sample = batch.sample(index)

@@ -6,6 +6,7 @@ stand out from white and from black; the colours are Okabe and Ito's, which colo
 
 from __future__ import annotations
 
+import io
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 #: Text, axes and limits: 4.5:1 from white, 4:1 from near black.
 GREY = "#767676"
 MIB = 1 << 20
+#: Dots an inch of its PNG, and of what a notebook shows, so that it is sharp on a screen of high density.
+DPI, SHOWN_DPI = 200, 110
 #: Marks of events: the kind, the mark, the panel.
 MARKS = {"oom-kill": ("X", 1), "throttled": ("v", 0), "memory.max reached": ("^", 1), "pids.max reached": ("^", 2)}
 
@@ -54,7 +57,17 @@ def draw(
         from matplotlib.ticker import MaxNLocator
     except ImportError:
         raise Unavailable("a figure takes matplotlib: `pip install matplotlib`") from None
-    figure = Figure(figsize=(5.2, 4.2), dpi=144, layout="constrained")
+
+    class UsageFigure(Figure):
+        """A figure that a notebook shows without `%matplotlib inline`."""
+
+        def _repr_png_(self) -> tuple[bytes, dict[str, object]]:
+            image = io.BytesIO()
+            self.savefig(image, format="png")
+            width = round(self.get_figwidth() * SHOWN_DPI)
+            return image.getvalue(), {"width": width, "alt": f"Usage over time of {', '.join(samples)}"}
+
+    figure = UsageFigure(figsize=(5.2, 4.2), dpi=DPI, layout="constrained")
     figure.patch.set_alpha(0)
     start = min((rows[0][0] for rows in samples.values() if rows), default=0.0)
     panels = figure.subplots(len(PANELS), 1, sharex=True)

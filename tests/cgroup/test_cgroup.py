@@ -446,6 +446,9 @@ def test_plot(lab: Any, tmp_path: Path) -> None:
     assert "pids.max reached" in said
     figure.savefig(tmp_path / "usage.png")
     assert (tmp_path / "usage.png").read_bytes().startswith(b"\x89PNG")
+    shown, about = figure._repr_png_()
+    assert shown.startswith(b"\x89PNG")
+    assert about["alt"] == "Usage over time of demo"
 
 
 @limited
@@ -489,3 +492,24 @@ def test_this_processs_lab(home: Path) -> None:
         assert Cgroup("demo").settings()["pids.max"] == "7"
     finally:
         runtime.current_lab().close()
+
+
+@limited
+def test_who_was_killed_without_the_kernels_log(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def refused(path: Any, *rest: Any, **more: Any) -> int:
+        if path == "/dev/kmsg":
+            raise PermissionError(1, "Operation not permitted", path)
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+    demo = lab.cgroup("demo", memory_max="32M")
+    if "memory.swap.max" in demo.settings():
+        demo.set(memory_swap_max=0)
+    slowly = "import time; kept = [(bytearray(b'x' * (4 << 20)), time.sleep(0.1)) for _ in range(64)]"
+    assert demo.exec(["sh", "-c", f'sleep 60 & {sys.executable} -c "{slowly}"; kill $!']).exit_code == 0
+    killed = demo.events[-1]
+    assert killed.kind == OOM_KILL
+    assert killed.victim is not None
+    assert killed.victim.command.startswith("python")
