@@ -65,7 +65,10 @@ def _alive(pid: int) -> bool:
 
 @dataclass(frozen=True)
 class Victim:
-    """A process that the kernel killed. `pid` and `uid` are the machine's; the groups are paths from the root."""
+    """A process that the kernel killed.
+
+    `pid` and `uid` are the machine's; the groups are paths from the root, `limited_by` is empty where nobody says it.
+    """
 
     command: str
     pid: int
@@ -138,7 +141,7 @@ class Victims:
         largest = max(gone, key=lambda one: one.pages)
         for looked in self._seen:
             looked.get(path, {}).pop(largest.pid, None)
-        return [Victim(largest.command, largest.pid, largest.uid, f"/{path}", f"/{path}")]
+        return [Victim(largest.command, largest.pid, largest.uid, f"/{path}", "")]
 
     def close(self) -> None:
         """Read no more."""

@@ -132,11 +132,11 @@ class Sampler:
         if not self._subscribers or self._closed:
             self._close_files()
             return
-        started = time.monotonic()
+        started, used = time.monotonic(), time.thread_time()
         self._pass()
-        took = time.monotonic() - started
+        took, used = time.monotonic() - started, time.thread_time() - used
         wait = 1 / max(hz for _, hz in self._subscribers.values()) if self._subscribers else 0
-        self._timer = self._loop.asyncio.call_later(max(wait - took, took * (1 / SHARE - 1)), self._tick)
+        self._timer = self._loop.asyncio.call_later(max(wait - took, used / SHARE - took), self._tick)
 
     def _pass(self) -> Batch:
         found = self._targets()

@@ -227,7 +227,7 @@ def event_text(event: Event) -> str:
 def _limited_above(event: Event) -> str:
     """The name of the group above whose limit it was; empty when it was its own."""
     victim = event.victim
-    if victim is None or victim.group == victim.limited_by or not victim.group.startswith(victim.limited_by):
+    if victim is None or victim.limited_by in ("", victim.group) or not victim.group.startswith(victim.limited_by):
         return ""
     levels = victim.group[len(victim.limited_by) :].strip("/").count("/") + 1
     return "/".join(event.name.split("/")[:-levels]) or "the machine"

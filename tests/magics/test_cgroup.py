@@ -134,8 +134,8 @@ def test_freeze_thaw_kill_attach_rm(kernel: Kernel) -> None:
 @limited
 def test_attach_counts_as_the_lab_does(kernel: Kernel) -> None:
     kernel.ok("%cgroup create demo")
-    kernel.ok("%%lab\nsleep 1000 >/dev/null 2>&1 &\necho $! > /tmp/nbcontainer-test-pid")
-    kernel.ok("pid = open('/tmp/nbcontainer-test-pid').read().strip()\n%cgroup attach demo {pid}")
+    pid = kernel.ok("%%lab\nsleep 1000 >/dev/null 2>&1 &\necho $!").stdout.strip()
+    kernel.ok(f"%cgroup attach demo {pid}")
     assert kernel.ok("%cgroup ls --format '{{.Pids}}'").stdout == "1\n"
 
 

@@ -13,9 +13,12 @@ import pytest
 
 from tests.virtual_host import host
 
-TESTS = "tests/cgroup"
+TESTS = "tests/cgroup/test_group.py tests/cgroup/test_cgroups.py tests/cgroup/test_cgroup.py"
+#: What a machine that is many times slower can leave out: it says nothing about v2.
+SKIPPED = "large_group or plot or history or weights_come_back"
 
 pytestmark = [
+    pytest.mark.timeout(600),
     pytest.mark.skipif(os.geteuid() != 0, reason="the virtual host is booted by root, for root and for its users"),
     pytest.mark.skipif(shutil.which("linux.uml") is None, reason="not installed: user-mode-linux"),
 ]
@@ -29,12 +32,12 @@ def script(run: str) -> str:
     """
 
 
-def python() -> str:
-    return f"{sys.executable} -m pytest -q -p no:cacheprovider --timeout 100 -k 'not large_group' {TESTS}"
+def python(skipped: str = SKIPPED) -> str:
+    return f"{sys.executable} -m pytest -q -p no:cacheprovider --timeout 100 -k 'not ({skipped})' {TESTS}"
 
 
 def test_as_root_on_v2() -> None:
-    done = host.run(script(python()))
+    done = host.run(script(python()), timeout=500)
     assert done.exit_code == 0, done.output
     assert " passed" in done.output
     assert "no control group here may be written" not in done.output
@@ -75,9 +78,9 @@ def test_as_root_on_both() -> None:
     mount -t cgroup2 cgroup2 unified; cd {host.ROOT}
     {sys.executable} -c "from nbcontainer.cgroup.cgroups import Cgroups as C; c = C.detect(); \
         print('mode', c.mode, *sorted(c.controllers))"
-    {python()}
+    {python(f"{SKIPPED} or block or pool or memory or compete or refused or container")}
     """
-    done = host.run(script(run))
+    done = host.run(script(run), timeout=500)
     assert "mode hybrid cpu io memory pids" in done.output, done.output
     assert done.exit_code == 0, done.output
     assert "no control group here may be written" not in done.output
