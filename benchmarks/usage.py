@@ -1,6 +1,6 @@
 """What it costs to watch: a sample of a hundred groups, ten a second of them, and `stats` beside Docker's.
 
-    python benchmarks/usage.py
+python benchmarks/usage.py
 """
 
 from __future__ import annotations
