@@ -6,6 +6,7 @@ import sys
 import threading
 from functools import cached_property
 
+from nbcontainer.build.builder import Builder
 from nbcontainer.cgroup.cgroup import Cgroup
 from nbcontainer.cgroup.cgroups import Cgroups
 from nbcontainer.cgroup.sampler import Sampler, Target
@@ -107,6 +108,11 @@ class Lab(Handle):
     def containers(self) -> Containers:
         """The containers of this lab."""
         return Containers(self, self.images, self.networks, self.volumes, self.cgroups)
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Builds images from Dockerfiles."""
+        return Builder(self.containers)
 
     def prune(self) -> list[str]:
         """Remove what dead labs have left; their names."""

@@ -59,6 +59,8 @@ class Container:
         self.volumes: list[str] = []
         #: Bind sources that are the machine's own files, by index in the spec's mounts.
         self.bind_sources: dict[str, str] = {}
+        #: Whether the ids, names and pids of later containers count it: those of a build's steps are not.
+        self.counted = True
         #: The texts of its /etc/hosts, /etc/hostname and /etc/resolv.conf while it runs.
         self.etc: dict[str, str] = {}
         self.cgroup: Group | None = None

@@ -73,8 +73,11 @@ class Containers:
 
     # -- make
 
-    def create(self, image: str | Image, command: Sequence[str] = (), **raw: Any) -> Container:
+    def create(self, image: str | Image, command: Sequence[str] = (), *, counted: bool = True, **raw: Any) -> Container:
         """Make a container. Options are those of `docker create`, dashes as underscores, as text or values.
+
+        With `counted` false, as for a step of a build, it makes no difference to the ids, names and pids of others,
+        is not listed, tells nobody of its life, and is not kept from one process to the next.
 
         Raises `InvalidArgument`, `NotFound` (no such image), `Conflict` (the name is taken), `Unavailable`.
         """
@@ -83,9 +86,14 @@ class Containers:
         found = found or self.images.provide(options.image, options.pull, platform=options.platform)
         with self._lock:
             name = self._free_name(options)
-            number = self._number + 1
-            container_id = names.container_id(self.lab.seed, number)
-            name = name or self._generated_name(number)
+            if counted:
+                number = self._number + 1
+                container_id = names.container_id(self.lab.seed, number)
+                name = name or self._generated_name(number)
+            else:
+                number = self._number
+                container_id = os.urandom(32).hex()
+                name = name or f"step_{container_id[:12]}"
             self.cgroups.check(self.limits(options))
             asked = self._attachments(options)
             if options.network.startswith("container:"):
@@ -100,6 +108,7 @@ class Containers:
         )
         container = Container(self, container_id, name, found, options, built, now())
         container.attachments = asked
+        container.counted = counted
         try:
             self._make_directories(container, overlays)
             self.binds.prepare(container)
@@ -251,7 +260,7 @@ class Containers:
 
     def list(self, all: bool = False) -> list[Container]:
         """The running ones, or all, newest first."""
-        return [c for c in reversed(list(self._containers.values())) if all or c.state.running]
+        return [c for c in reversed(list(self._containers.values())) if c.counted and (all or c.state.running)]
 
     def prune(self) -> Sequence[Container]:
         """Remove every container that does not run; those removed."""
@@ -267,6 +276,8 @@ class Containers:
 
     def event(self, action: str, container: Container, **attributes: str) -> None:
         """Something happened to `container`."""
+        if not container.counted:
+            return
         labels = {"image": container.options.image, "name": container.name}
         event = Event(now(), action, container.id, {**labels, **attributes})
         self.events.append(event)
@@ -317,7 +328,7 @@ class Containers:
 
     def save(self, container: Container) -> None:
         """Write down what a later kernel needs to have this container again."""
-        if self.lab.name is None:
+        if self.lab.name is None or not container.counted:
             return
         record = {
             "number": self._number,

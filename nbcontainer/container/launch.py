@@ -44,7 +44,7 @@ class Launch:
             self._theirs += binds.values()
             filter_ = filter_of(container.spec)
             files = self._etc()
-            self.setup = owner.spares.take(container.spec, self._pid_namespace(), joined)
+            self.setup = owner.spares.take(container.spec, self._pid_namespace(), joined, container.counted)
         except BaseException:
             self.close_theirs()
             raise

@@ -55,7 +55,8 @@ class Life:
         container.owner.event("start", container)
         self.health.start()
         process.on_exit(self._ended)
-        container.owner.spares.replenish()
+        if container.counted:
+            container.owner.spares.replenish()
         return watcher
 
     def _await(self, starting: launch.Launch, stdio: Stdio) -> None:

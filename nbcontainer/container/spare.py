@@ -20,6 +20,8 @@ from nbcontainer.lab.process import Process
 
 #: The pid of the lab's first container; init's other children count from `init.LAST_PID` on.
 FIRST_PID = 2
+#: Where the pids of containers that are not counted begin.
+UNCOUNTED = 8000
 #: Seconds after a container's start until the next spare is made: by then a short one has ended.
 PAUSE = 0.005
 
@@ -97,9 +99,16 @@ class Spares:
         #: The waiting one's pid: given away when a container starts, so before the spare itself is made.
         self._reserved: int | None = None
 
-    def take(self, spec: dict[str, Any], pidns: PidNamespace | int, joined: dict[str, int]) -> SetUp:
-        """One for `spec`, which says that it is ready or will soon. `joined` are namespaces that others lend."""
+    def take(
+        self, spec: dict[str, Any], pidns: PidNamespace | int, joined: dict[str, int], counted: bool = True
+    ) -> SetUp:
+        """One for `spec`, which says that it is ready or will soon. `joined` are namespaces that others lend.
+
+        With `counted` false it is one that makes no difference to the pids of others.
+        """
         with self._lock:
+            if not counted:
+                return self._make(spec, pidns, joined, UNCOUNTED if pidns == "new" else 0)
             if pidns != "new" or joined:
                 return self._make(spec, pidns, joined, self._next() if pidns == "new" else 0)
             alike = self._expected is not None and _kind(self._expected) == _kind(spec)
@@ -150,7 +159,8 @@ class Spares:
         finally:
             theirs.close()
         # A process of the lab's that was there before us may have had the number.
-        self._last_number = max(self._last_number, process.pid if pidns == "new" else 0)
+        if pidns == "new" and number < UNCOUNTED:
+            self._last_number = max(self._last_number, process.pid)
         return SetUp(process, ours)
 
 

@@ -11,7 +11,7 @@ from nbcontainer.errors import Conflict, ImageError, InvalidArgument, InvalidRef
 from nbcontainer.image import bootstrap, commit, diff, host, importing, layout
 from nbcontainer.image import save as saving
 from nbcontainer.image.archive import Archive, Described, Member
-from nbcontainer.image.config import diff_ids_of
+from nbcontainer.image.config import checked, diff_ids_of
 from nbcontainer.image.fsck import Report, fsck
 from nbcontainer.image.image import Image as Image
 from nbcontainer.image.reference import Reference
@@ -254,6 +254,18 @@ class Images(Remote):
             self._store.add([image], layers.values(), files)
         if take and diff_id and overlays and len(overlays) == 1 and driver == "overlay" and epoch is None:
             self._layers.take(diff_id, Path(overlays[0]["upper"]))
+        return self._image(image.id)
+
+    def add(self, document: dict[str, Any], names: Sequence[str] = ()) -> Image:
+        """Record an image of layers that the store has; `document` is its whole config, `names` become its own.
+
+        Raises `ImageError`, `InvalidReference`, `Conflict`.
+        """
+        references = [commit.name(name) for name in names]
+        _refuse_host(references)
+        config = json.dumps(checked(document), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        image = NewImage(config, tuple(diff_ids_of(document)), tuple(references))
+        self._store.add([image], (), {})
         return self._image(image.id)
 
     def _write_layer(

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 from nbcontainer.errors import Conflict, ImageError, NotFound
 from nbcontainer.image import contents, host
@@ -15,7 +16,8 @@ from nbcontainer.image.layers import Layers
 from nbcontainer.image.overlay import Overlay
 from nbcontainer.image.reference import Reference
 from nbcontainer.image.stack import Layer, Stack
-from nbcontainer.image.store import Store
+from nbcontainer.image.steps import Steps
+from nbcontainer.image.store import Store, digest
 from nbcontainer.lab.handle import Handle
 
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}")
@@ -32,6 +34,8 @@ class Shelf:
         self._overlays: dict[str, tuple[Overlay, ...]] = {}
         self._counts: dict[str, dict[str, int]] = {}
         self._lock = threading.RLock()
+        #: What the steps of builds have made.
+        self.steps = Steps(lab, self._store, self._layers)
         #: Given an image's id, the short ids of the containers made from it. The containers' room sets it.
         self.users: Callable[[str], Sequence[str]] = lambda image_id: ()
         if self._store.strays():
@@ -141,14 +145,20 @@ class Shelf:
         with self._lock:
             found = self._overlays.get(image.id)
             if found is None:
-                if image is self._host:
-                    found = host.overlays(self._lab)
-                elif self.lies_on_host(image):
-                    found = host.below(self._lab, self._stack(image))
-                else:
-                    found = (self._stack(image),)
-                self._overlays[image.id] = found
+                found = self._overlays[image.id] = self.stacked(image)
             return found
+
+    def stacked(self, image: Image) -> tuple[Overlay, ...]:
+        """The same, looked for anew."""
+        if image is self._host:
+            return host.overlays(self._lab)
+        if self.lies_on_host(image):
+            return host.below(self._lab, self._stack(image))
+        return (self._stack(image),)
+
+    def unfinished(self, document: dict[str, Any]) -> Image:
+        """What a build has so far, as an image that is in no store: containers can be made of it."""
+        return _Unfinished(self, digest(json.dumps(document, sort_keys=True).encode()), document)
 
     def _stack(self, image: Image) -> Overlay:
         # A layer that comes twice is the same both times: the lower one could never be seen, and overlayfs
@@ -156,7 +166,7 @@ class Shelf:
         diff_ids = list(dict.fromkeys(reversed(image.diff_ids)))
         for diff_id in diff_ids:
             self._layers.hold(diff_id)
-        if self._store.config(image.id) is None:
+        if not isinstance(image, _Unfinished) and self._store.config(image.id) is None:
             self._layers.release(diff_ids)
             raise NotFound(f"No such image: {image.id}")
         for diff_id in diff_ids:
@@ -171,3 +181,10 @@ class Shelf:
             if layer is None:
                 raise ImageError(f"layer {diff_id[:19]} is missing from the store; load its image again")
             self._layers.unpack(diff_id, self._store.blob(layer.blob))
+
+
+class _Unfinished(Image):
+    """Its layers are there for as long as steps speak of them."""
+
+    def overlays(self) -> tuple[Overlay, ...]:
+        return self.owner.stacked(self)

@@ -29,6 +29,8 @@ from nbcontainer.image.config import diff_ids_of
 KEPT = 7 * 86400.0
 #: Seconds that a writer waits for another one.
 PATIENCE = 60.0
+#: Days that what a step of a build has made is kept unused.
+STEP_DAYS = 14
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS images (id TEXT PRIMARY KEY, config TEXT NOT NULL, loaded TEXT NOT NULL)",
@@ -36,6 +38,8 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS layers (diff_id TEXT PRIMARY KEY, blob TEXT NOT NULL, size INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS manifests (digest TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images(id),"
     " media_type TEXT NOT NULL, content BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS steps"
+    " (key TEXT PRIMARY KEY, diff_id TEXT NOT NULL, log TEXT NOT NULL, created TEXT NOT NULL, used TEXT NOT NULL)",
 )
 
 
@@ -55,6 +59,16 @@ class Manifest:
     digest: str
     media_type: str
     content: bytes
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step of a build has made: the layer, "" when it changed nothing; what it printed; when (RFC 3339)."""
+
+    key: str
+    diff_id: str
+    log: str
+    created: str
 
 
 @dataclass(frozen=True)
@@ -262,10 +276,12 @@ class Store:
         layers: Iterable[StoredLayer],
         files: Mapping[str, Path],
         manifests: Mapping[str, Manifest] | None = None,
+        steps: Iterable[Step] = (),
     ) -> None:
         """Record images with their names, their layers, and, by digest, the files that become the layers' blobs.
 
-        `manifests` are those that a registry has, by the image's id.
+        `manifests` are those that a registry has, by the image's id. A layer of no image stays for as long as a step
+        speaks of it.
         """
         for file in files.values():
             _sync(file)
@@ -286,6 +302,10 @@ class Store:
             db.executemany(
                 "INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?)",
                 [(m.digest, image_id, m.media_type, m.content) for image_id, m in (manifests or {}).items()],
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, datetime('now'))",
+                [(step.key, step.diff_id, step.log, step.created) for step in steps],
             )
             known = {diff_id for (diff_id,) in db.execute("SELECT diff_id FROM layers")}
             for missing in {diff_id for image in images for diff_id in image.diff_ids} - known:
@@ -320,11 +340,41 @@ class Store:
         # Only now: had the files gone first, a kill would leave an image without its layers.
         self.collect()
 
-    def collect(self) -> None:
-        """Remove the blobs and the unpacked layers of no image; those in use stay until the next time."""
+    # -- steps of builds
+
+    def step(self, key: str) -> Step | None:
+        """What the step with this key has made, unless its layer is gone. It counts as used now."""
+        with self._writing() as db:
+            rows = db.execute("SELECT key, diff_id, log, created FROM steps WHERE key = ?", (key,)).fetchall()
+            step = Step(*rows[0]) if rows else None
+            if step is None or (step.diff_id and not self._has_layer(db, step.diff_id)):
+                return None
+            db.execute("UPDATE steps SET used = datetime('now') WHERE key = ?", (key,))
+            return step
+
+    def _has_layer(self, db: sqlite3.Connection, diff_id: str) -> bool:
+        rows = db.execute("SELECT blob FROM layers WHERE diff_id = ?", (diff_id,)).fetchall()
+        return bool(rows) and self.blob(rows[0][0]).exists()
+
+    def forget_steps(self) -> tuple[int, int]:
+        """Forget what steps have made; how many, and bytes of the layers that only they had. `collect` removes them."""
         with self._writing() as db:
             configs = db.execute("SELECT config FROM images").fetchall()
             wanted = {diff_id for (config,) in configs for diff_id in diff_ids_of(json.loads(config))}
+            rows = db.execute("SELECT DISTINCT s.diff_id, l.size FROM steps s JOIN layers l ON s.diff_id = l.diff_id")
+            size = sum(size for diff_id, size in rows.fetchall() if diff_id not in wanted)
+            return db.execute("DELETE FROM steps").rowcount, size
+
+    def collect(self) -> None:
+        """Remove the blobs and the unpacked layers of no image and no step; those in use stay until the next time.
+
+        Steps that no build has used for `STEP_DAYS` are forgotten.
+        """
+        with self._writing() as db:
+            db.execute("DELETE FROM steps WHERE used < datetime('now', ?)", (f"-{STEP_DAYS} days",))
+            configs = db.execute("SELECT config FROM images").fetchall()
+            wanted = {diff_id for (config,) in configs for diff_id in diff_ids_of(json.loads(config))}
+            wanted |= {diff_id for (diff_id,) in db.execute("SELECT diff_id FROM steps")} - {""}
             rows = db.execute("SELECT diff_id, blob FROM layers").fetchall()
             db.executemany("DELETE FROM layers WHERE diff_id = ?", [(d,) for d, _ in rows if d not in wanted])
             blobs = {blob.removeprefix("sha256:") for diff_id, blob in rows if diff_id in wanted}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nbcontainer.errors import UsageError
+from nbcontainer.magics.builder import BUILDER
 from nbcontainer.magics.call import Call
 from nbcontainer.magics.capture import CAPTURE
 from nbcontainer.magics.cgroup import CGROUP
@@ -19,7 +20,7 @@ from nbcontainer.magics.topology import TOPOLOGY
 from nbcontainer.magics.volume import VOLUME
 
 #: Every magic there is, but for Docker's own command line, which is made of them.
-ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS, TOPOLOGY, CAPTURE)
+ROOTS = (LAB, SCRIPT, CONTAINER, IMAGE, NETWORK, VOLUME, CGROUP, NETNS, TOPOLOGY, CAPTURE, BUILDER)
 DOCKER = docker(ROOTS)
 
 

@@ -62,7 +62,7 @@ def docker(roots: tuple[Command, ...]) -> Command:
             (Argument("NAME", repeats=True, completes="container"),), action=inspect,
         )
     )  # fmt: skip
-    groups = [by_name[name] for name in ("%container", "%image", "%network", "%volume") if name in by_name]
+    groups = [by_name[name] for name in ("%container", "%image", "%network", "%volume", "%builder") if name in by_name]
     commands += [replace(group, name=group.name.strip("%")) for group in groups]
     return Command("%docker", "Docker's command line, on this lab", commands=tuple(_by_name(commands)))
 

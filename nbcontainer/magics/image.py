@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbcontainer.errors import InvalidArgument, NbcontainerError
-from nbcontainer.magics import formats, image_archive, image_registry, image_store
+from nbcontainer.magics import formats, image_archive, image_build, image_registry, image_store
 from nbcontainer.magics.call import Call
 from nbcontainer.magics.container_look import INSPECT_FORMAT, show_inspected
 from nbcontainer.magics.grammar import Argument, Command, Option
@@ -107,6 +107,7 @@ IMAGE = Command(
     "%image",
     "Manage images",
     commands=(
+        image_build.COMMAND,
         Command(
             "ls", "List images",
             (

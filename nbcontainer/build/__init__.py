@@ -1,0 +1,1 @@
+"""Building images from Dockerfiles: the context, the cache, the steps. Reading them is `image.dockerfile`'s."""
