@@ -89,9 +89,15 @@ def versus(what: str, ours: Callable[[], object], peer: Peer, goal: int, aim: in
         (samples,) = interleaved(count, ours)
         return Row(what, str(samples), f"{peer.name}: {peer.run}", wanted, "not compared")
     samples, theirs = interleaved(count, ours, peer.run)
-    times = theirs.median / samples.median
+    return compared(what, samples, peer.name, theirs, goal, aim)
+
+
+def compared(what: str, ours: Samples, name: str, theirs: Samples, goal: int, aim: int | None = None) -> Row:
+    """Samples of ours beside a peer's: as `versus`."""
+    wanted = f"≤ 1/{goal}" + (f", aim 1/{aim}" if aim else "")
+    times = theirs.median / ours.median
     reached = "aim met" if aim and times >= aim else "met" if times >= goal else "MISSED"
-    return Row(what, str(samples), f"{peer.name} {theirs}", wanted, f"1/{times:.1f} {reached}")
+    return Row(what, str(ours), f"{name} {theirs}", wanted, f"1/{times:.1f} {reached}")
 
 
 def limit(what: str, value: float, unit: str, at_most: float, detail: str = "") -> Row:

@@ -27,6 +27,7 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from benchmarks.commits import commits
 from benchmarks.measure import Peer, Row, Samples, limit, proportional, resident, seconds_of, table, versus
 from nbcontainer.errors import NotFound, Unavailable
 from nbcontainer.runtime import Lab, current_lab
@@ -228,6 +229,7 @@ def main() -> None:
             execs(lab, docker, arguments.count),
             *idle(lab, shell),
             labs(arguments.count),
+            commits(lab, docker),
         ]
     print(f"Linux {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} cores, ", end="")
     print(f"from a process of {len(ballast) >> 20} MB, {arguments.count} samples each\n")

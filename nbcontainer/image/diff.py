@@ -67,7 +67,7 @@ def write(overlays: list[dict[str, Any]], driver: str, latest: int | None, *, fd
             for entry in reversed(waiting):
                 changes.leave(entry)
     tar.finish()
-    return {"diff_id": target.digest, "size": tar.size, "entries": tar.entries}
+    return {"diff_id": target.finish(), "size": tar.size, "entries": tar.entries}
 
 
 def _there(lowers: list[str]) -> list[str]:
