@@ -420,7 +420,8 @@ class Networks:
     def _save(self) -> None:
         if self.lab.name is None:
             return
-        kept = [network.to_json() for network in self.list() if not network.predefined]
+        # A network over several nodes is the cluster's to keep: this lab is no node when it starts again.
+        kept = [network.to_json() for network in self.list() if not network.predefined and network.scope == "local"]
         record = {"number": self._number, "networks": sorted(kept, key=lambda network: network["created"])}
         path = self.lab.directory / "networks.json"
         beside = path.with_name("networks.json.new")

@@ -227,3 +227,11 @@ def test_a_node_whose_channel_is_tcp(nodes: tuple[Any, Any]) -> None:
         server.close()
         with pytest.raises((StartFailed, Unavailable), match="the overlay server has gone"):
             sleeper(node2, "late")
+
+
+def test_a_lab_with_a_name_starts_again_without_the_networks_of_its_cluster(lab: Any, home: Any) -> None:
+    with Lab("kept") as named, Cluster(lab, named):
+        named.networks.create("net", driver="overlay")
+        named.networks.create("own")
+    with Lab("kept") as named:
+        assert [network.name for network in named.networks.list()] == ["bridge", "host", "none", "own"]
