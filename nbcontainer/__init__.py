@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from nbcontainer.cgroup.cgroup import Cgroup as Cgroup
     from nbcontainer.container.container import Container as Container
+    from nbcontainer.harness.sweep import sweep as sweep
     from nbcontainer.image.images import Image as Image
     from nbcontainer.network.capture.session import Capture as Capture
     from nbcontainer.network.netns import Netns as Netns
@@ -29,6 +30,7 @@ _HOMES = {
     "Lab": "nbcontainer.runtime",
     "Netns": "nbcontainer.network.netns",
     "Topology": "nbcontainer.topology.graph",
+    "sweep": "nbcontainer.harness.sweep",
 }
 
 

@@ -54,35 +54,15 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def lab(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A new lab, in `home` when the test has that too. Nothing of it may be left when it has closed."""
-    from nbcontainer.container.look import namespaces_inside
+    from nbcontainer.harness.leaks import Traces
     from nbcontainer.runtime import Lab
 
     if "home" in request.fixturenames:
         request.getfixturevalue("home")
     with Lab() as lab:
-        namespace = f"user:[{lab.call(namespaces_inside, 'self')['user']}]"
+        traces = Traces(lab)
         yield lab
-    # An ordinary user cannot see the namespaces of init, which nobody may look into; its pid will do.
-    assert not Path(f"/proc/{lab.pid}").exists(), "the lab's init outlives it"
-    assert _processes_in(namespace) == [], "processes of the lab outlive it"
-    left = [
-        top
-        for top in ("/sys/fs/cgroup", *Path("/sys/fs/cgroup").iterdir())
-        if Path(top, "nbcontainer", lab.scope).exists()
-    ]
-    assert left == [], "cgroups of the lab outlive it"
-    assert not lab.directory.exists(), "files of the lab outlive it"
-
-
-def _processes_in(user_namespace: str) -> list[str]:
-    found = []
-    for link in Path("/proc").glob("[0-9]*/ns/user"):
-        try:
-            if os.readlink(link) == user_namespace:
-                found.append(f"{link.parts[2]} {(link.parents[1] / 'comm').read_text().strip()}")
-        except OSError:
-            continue  # ended meanwhile, or another user's
-    return found
+    assert traces.left() == []
 
 
 @pytest.fixture

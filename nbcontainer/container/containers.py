@@ -229,6 +229,10 @@ class Containers:
     @property
     def driver(self) -> str:
         """`overlay`, or `copy` where this kernel has no overlayfs in a user namespace."""
+        with self._lock:
+            return self._driver or self._probe_driver()
+
+    def _probe_driver(self) -> str:
         if self._driver is None:
             self.lab.call(rootfs.make_init_layer)
             probe = self.directory / "probe"

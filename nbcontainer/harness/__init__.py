@@ -1,1 +1,1 @@
-"""Notebooks and labs as tests."""
+"""For tests: a pytest plugin with labs as fixtures, notebooks as tests, sweeps, and the facts of a machine."""

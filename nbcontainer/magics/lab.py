@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbcontainer.container import on_host
@@ -102,6 +103,37 @@ def prune(call: Call) -> list[str]:
     return shown(removed)
 
 
+def snapshot(call: Call) -> object:
+    """Write down the facts that results depend on in the notebook's metadata."""
+    from nbcontainer.harness import facts
+
+    notebook = _notebook(call)
+    found = facts.snapshot(call.lab, notebook)
+    call.say(f"{notebook} has the facts of this machine and lab now; `%lab verify` compares them")
+    return shown(found)
+
+
+FACT_COLUMNS = (Column("Fact", "FACT", "code"), Column("Then", "THEN", "prose"), Column("Now", "NOW", "prose"))
+
+
+def verify(call: Call) -> object:
+    """What of the facts that a notebook was written under differs here and now."""
+    from nbcontainer.harness import facts
+
+    notebook = _notebook(call)
+    found = facts.verify(call.lab, notebook)
+    if not found:
+        return call.show_text("Nothing differs from the snapshot.")
+    made = tuple({"Fact": name, "Then": then, "Now": "not there" if now is None else now} for name, then, now in found)
+    return call.show_table(Table("What differs from the snapshot", FACT_COLUMNS, made))
+
+
+def _notebook(call: Call) -> Path:
+    from nbcontainer.harness import facts
+
+    return Path(call.arguments[0]).expanduser() if call.arguments else facts.this_notebook()
+
+
 LAB = Command(
     "%lab",
     "Show and change the lab: the namespaces that play the part of the host",
@@ -119,6 +151,14 @@ LAB = Command(
             "shell", "Open a terminal on the lab's host: a shell, or COMMAND", (),
             (Argument("COMMAND", required=False), Argument("ARG", required=False, repeats=True)),
             action=shell, stops_at_argument=True,
+        ),
+        Command(
+            "snapshot", "Write down in a notebook's metadata the facts its results depend on",
+            (), (Argument("NOTEBOOK", required=False),), action=snapshot,
+        ),
+        Command(
+            "verify", "Say what of a notebook's snapshot differs here", (), (Argument("NOTEBOOK", required=False),),
+            action=verify,
         ),
         Command("reset", "End the lab and everything in it, and start it anew", action=reset),
         Command("prune", "Remove what labs have left behind whose process is gone", action=prune),

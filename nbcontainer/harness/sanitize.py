@@ -1,0 +1,12 @@
+"""What differs from run to run whatever a notebook does, and is taken out of both outputs before they are compared."""
+
+from __future__ import annotations
+
+#: Pattern and replacement (re.sub), as nbval's --nbval-sanitize-with takes them; in this order.
+PATTERNS: dict[str, str] = {
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?( ?(Z|UTC|[+-]\d\d:?\d\d))*": "TIME",
+    r"\b(cgroup|ipc|mnt|net|pid|time|user|uts):\[\d+\]": r"\1:[INODE]",
+    r"\bat 0x[0-9a-f]{6,}": "at ADDRESS",
+    r"\b\d+(\.\d+)? ?(ns|µs|us|ms)\b": "DURATION",
+    r"/tmp/ipykernel_\d+/\d+\.py": "CELL",
+}
