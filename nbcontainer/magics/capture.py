@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from nbcontainer.errors import InvalidArgument
 from nbcontainer.magics.call import Call, shown
@@ -13,6 +15,8 @@ from nbcontainer.magics.watching import FOR, Place
 
 if TYPE_CHECKING:
     from nbcontainer.network.capture.session import Capture
+    from nbcontainer.network.networks import Event
+    from nbcontainer.runtime import Lab
 
 #: Seconds between two tables of `--live`.
 PACE = 0.25
@@ -28,19 +32,39 @@ def capture(call: Call) -> Capture:
     limit = call.get("count", LIMIT)
     if limit < 1:
         raise InvalidArgument(f"--count {limit}: at least one packet")
-    made = Capture(link, " ".join(words), netns=place, limit=limit, names=lambda: _containers(lab))
+    made = Capture(link, " ".join(words), netns=place, limit=limit, names=Names(lab))
     if call.get("live"):
         _live(call, made)
         return shown(made)
     return made
 
 
-def _containers(lab: Any) -> dict[str, str]:
-    """Whose an address is, of the containers that run and of the lab's host."""
-    running = [c for c in lab.containers.list() if c.entry is not None]
-    places = [lab.netns.of_process(c.entry.pidfd, c.name) for c in running]
-    found: dict[str, str] = lab.netns.addresses(places)
-    return found
+class Names:
+    """What addresses are called: by their containers, those that have ended meanwhile too, and the lab's host."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._known: dict[str, str] = {}
+        for network in lab.networks.list():
+            self._learn(network.name)
+        own = weakref.ref(self)
+
+        def heard(event: Event) -> None:
+            names = own()
+            if names is None:
+                end()
+            elif event.action == "connect":
+                names._learn(event.attributes["name"])
+
+        end = lab.networks.watch(heard)
+
+    def _learn(self, network: str) -> None:
+        for attached in self._lab.networks.inspect(network)["Containers"].values():
+            for key in ("IPv4Address", "IPv6Address"):
+                self._known[attached[key].partition("/")[0]] = attached["Name"]
+
+    def __call__(self) -> Mapping[str, str]:
+        return {**self._lab.netns.addresses([self._lab.netns.host]), **self._known}
 
 
 def _live(call: Call, made: Capture) -> None:

@@ -19,6 +19,8 @@ from nbcontainer.network.netns import HostNetns, Netns, ProcessNetns
 from nbcontainer.network.sockets import Opener
 
 RTM_GETADDR = 22
+#: Everybody's own, so nobody's name.
+LOOPBACK = ("127.0.0.1", "::1")
 #: NAME_MAX: a name is a file's.
 LONGEST = 255
 
@@ -180,8 +182,8 @@ class Namespaces:
                 continue  # deleted meanwhile
             for host in hosts:
                 twice |= {host} & found.keys()
-                found[host] = netns.name
-        return {host: name for host, name in found.items() if host not in twice}
+                found[host] = netns.name or "host"
+        return {host: name for host, name in found.items() if host not in twice and host not in LOOPBACK}
 
     def monitor(self, on_line: Callable[[str], object] | None = None) -> Monitor:
         """Watch names come and go, from now on."""

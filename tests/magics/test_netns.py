@@ -128,3 +128,16 @@ def test_capture(kernel: Kernel) -> None:
         assert error is not None
         assert text in error["evalue"]
     assert kernel.complete("%capture l") == ["lo"]
+
+
+def test_a_capture_knows_containers_that_have_ended(kernel: Kernel) -> None:
+    kernel.ok("%container run -d --name web busybox sleep 1000")
+    kernel.ok("c = %capture docker0 icmp")
+    kernel.ok("%container run --rm --name client busybox ping -c 1 172.17.0.2")
+    kernel.ok("%container exec web ping -c 1 172.17.0.1")
+    assert kernel.ok("print(c.stop().diagram)").stdout.splitlines() == [
+        "client 172.17.0.3 → web 172.17.0.2     ICMP  echo request",
+        "web 172.17.0.2    → client 172.17.0.3  ICMP  echo reply",
+        "web 172.17.0.2    → host 172.17.0.1    ICMP  echo request",
+        "host 172.17.0.1   → web 172.17.0.2     ICMP  echo reply",
+    ]

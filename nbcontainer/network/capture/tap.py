@@ -19,7 +19,8 @@ ETH_P_ALL = 3
 SOL_PACKET = 263
 PACKET_STATISTICS, PACKET_AUXDATA = 6, 8
 SO_TIMESTAMPNS = 35
-SIOCGIFHWADDR = 0x8927
+SIOCGIFHWADDR, SIOCGIFINDEX = 0x8927, 0x8933
+PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 1, 1
 SO_DETACH_FILTER = 27
 PACKET_OUTGOING = 4
 #: The filter that takes nothing: BPF_RET | BPF_K, 0 bytes.
@@ -86,6 +87,13 @@ class Tap:
         self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         if self.link != ANY:
             self.sock.bind((self.link, ETH_P_ALL))
+            self._promiscuous()
+
+    def _promiscuous(self) -> None:
+        """Take what is for others too, as long as the socket is open: on a bridge, what goes from port to port."""
+        answer = fcntl.ioctl(self.sock, SIOCGIFINDEX, struct.pack("16s24x", self.link.encode()))
+        request = struct.pack("iHH8x", struct.unpack_from("i", answer, 16)[0], PACKET_MR_PROMISC, 0)
+        self.sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
 
     def _forget_what_came_before(self) -> None:
         """Throw away what was taken without the filter, and take nothing until there is another."""

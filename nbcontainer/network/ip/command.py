@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from nbcontainer.errors import UsageError
 from nbcontainer.network.ip import bridge as bridges
+from nbcontainer.network.ip import netns as names
 from nbcontainer.network.ip.addr import address
 from nbcontainer.network.ip.answer import Answer
 from nbcontainer.network.ip.context import Context, Options
@@ -46,6 +47,20 @@ def ip(netns: Netns, words: Sequence[str]) -> Answer | None:
     if not name:
         raise UsageError(f'Object "{word}" is unknown, try "ip help": {", ".join(OBJECTS)}')
     return _run(netns, options, OBJECTS[name], rest[1:], f"ip {name}")
+
+
+def run(netns: Netns, words: Sequence[str]) -> Answer | Netns | None:
+    """A whole line, `ip …` or `bridge …`, `ip netns …` too (`netns.netns`), but for its `exec` and `monitor`.
+
+    Those are for who can show what goes on: `Netns.exec`, `Namespaces.monitor`.
+    """
+    program, *rest = words
+    if program == "bridge":
+        return bridge(netns, rest)
+    options, after, place = _options(netns, rest, "ip")
+    if after and len(after[0]) >= 3 and "netns".startswith(after[0]):  # "ne" is neighbour
+        return names.netns(place.namespaces, after[1:], options.everything)
+    return ip(netns, rest)
 
 
 def bridge(netns: Netns, words: Sequence[str]) -> Answer | None:

@@ -142,7 +142,7 @@ def test_the_loopback_shows_each_packet_once(pair: tuple[Netns, Netns]) -> None:
     assert [packet.info.partition(",")[0] for packet in c.packets] == ["echo request", "echo reply"]
 
 
-def test_every_link_at_once(lab: Any) -> None:
+def test_a_bridge_and_every_link_at_once(lab: Any) -> None:
     lab.netns.add_all(["r1", "r2"], loopback=True)
     do(lab, "link add br0 up type bridge")
     for n in (1, 2):
@@ -152,6 +152,9 @@ def test_every_link_at_once(lab: Any) -> None:
             f"-n r{n} link set eth0 up",
             f"-n r{n} addr add 10.1.0.{n}/24 dev eth0",
         )
+    with Capture("br0", "icmp", lab=lab) as c:
+        ping(lab.netns.get("r1"), "10.1.0.2")
+    assert [packet.info.partition(",")[0] for packet in c.packets] == ["echo request", "echo reply"]
     with Capture("any", "icmp", lab=lab) as c:
         ping(lab.netns.get("r1"), "10.1.0.2")
     assert [packet.link for packet in c.packets] == ["v1", "v2", "v2", "v1"]

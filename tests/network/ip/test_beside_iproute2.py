@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nbcontainer.container import on_host
-from nbcontainer.network.ip.command import bridge, ip
+from nbcontainer.network.ip.command import bridge, ip, run
 
 pytestmark = pytest.mark.skipif(shutil.which("ip") is None, reason="not installed: iproute2")
 
@@ -76,7 +76,7 @@ def test_links(both: Both) -> None:
     both.do("ip link set veth1.2 up")
     both.same("ip link")
     both.do("ip link set veth1.2 netns r1")
-    both.same("ip link", "ip -n r1 link", "ip netns list".replace("netns list", "link show up"))
+    both.same("ip link", "ip -n r1 link", "ip -n r1 link show up")
     both.do("ip -n r1 link set veth1.2 name eth0", "ip link set veth1.1 alias hello", "ip link set veth1.1 mtu 1400")
     both.do("ip link set veth1.1 txqueuelen 77", "ip link set veth1.1 address 02:00:00:00:00:99", "ip l s veth1.1 up")
     both.same("ip link", "ip -n r1 l", "ip link show type veth")
@@ -186,3 +186,18 @@ def test_rows_are_those_of_its_json(pair: Both) -> None:
     assert json.loads(pair.ours("ip -j route"))[0]["dst"] == json.loads(pair.theirs("ip -j route"))[0]["dst"]
     for line in ("ip -j neigh", "ip -j rule"):
         assert json.loads(pair.ours(line)) == json.loads(pair.theirs(line))
+
+
+def test_netns(both: Both) -> None:
+    def ours(text: str) -> str:
+        return str(run(both.host, text.split()) or "")
+
+    assert ours("ip netns") == "r1\nr2"
+    both.do("ip link add a type veth peer name b netns r1")
+    assert ours("ip netns list-id") == both.theirs("ip netns list-id")
+    assert sorted(ours("ip netns list").split("\n")) == sorted(both.theirs("ip netns list").split("\n"))
+    ours("ip netns add r3")
+    ours("ip netns set r3 9")
+    assert "r3 (id: 9)" in both.theirs("ip netns")
+    ours("ip -all netns delete")
+    assert both.theirs("ip netns") == ""
