@@ -106,6 +106,11 @@ class Docker(Peer):
             self.close()
             raise
 
+    @property
+    def pid(self) -> int:
+        """A process in the daemon's network namespace."""
+        return self._daemon.pid
+
     def _wait_until_up(self) -> None:
         deadline = time.monotonic() + PATIENCE
         while self.run("version", check=False).returncode:

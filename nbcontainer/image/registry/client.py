@@ -23,6 +23,8 @@ from nbcontainer.image.store import digest
 LARGEST = 4 << 20
 #: More tags than anybody wants to pull.
 _MOST_PAGES = 1000
+#: Once to learn what the server wants, once more because a token has run out.
+_MOST_CHALLENGES = 2
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*rel="?next"?')
 
 
@@ -54,7 +56,7 @@ class Client:
     ) -> urllib3.BaseHTTPResponse:
         """The answer to one request, with Authorization, if its status is as `expected`. Raises `RegistryError`."""
         url = urljoin(f"{self.endpoint.url}/", path.removeprefix("/") if not path.startswith("http") else path)
-        while True:
+        for asked_again in range(_MOST_CHALLENGES + 1):
             sent = dict(headers or {})
             authorization = self.auth.header(scope) if url.startswith(f"{self.endpoint.url}/") else None
             if authorization:
@@ -65,9 +67,10 @@ class Client:
             text = self.text(response)
             if response.status == 401:
                 asked = ", ".join(response.headers.getlist("WWW-Authenticate"))
-                if self.auth.challenged(asked, scope):
+                if asked_again < _MOST_CHALLENGES and self.auth.challenged(asked, scope):
                     continue
             raise Refused(self.endpoint.host, _said(response, text), response.status)
+        raise AssertionError("the last round returns or raises")
 
     def text(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """The whole of a small answer. Raises `RegistryError` when it is not small."""

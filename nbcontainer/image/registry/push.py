@@ -56,9 +56,19 @@ class Push:
     ) -> Manifest:
         """The manifest that is there then. Raises `RegistryError`, `ImageError`, `Cancelled`."""
         self._progress(Event(f"The push refers to repository [{reference.domain}/{reference.path}]"))
-        found = self._access.first(
-            reference.domain, lambda client: self._to(client, image_id, diff_ids, reference, origins), mirrors=False
-        )
+        try:
+            found = self._access.first(
+                reference.domain,
+                lambda client: self._to(client, image_id, diff_ids, reference, origins),
+                mirrors=False,
+            )
+        except Refused as error:
+            if error.status not in (401, 403):
+                raise
+            raise RegistryError(
+                f"push access denied for {reference.repository}, repository does not exist or may require "
+                f"'%image login': {error.said}"
+            ) from None
         self._progress(Event(f"{reference.tag}: digest: {found.digest} size: {len(found.content)}"))
         return found
 
@@ -74,6 +84,8 @@ class Push:
         config = self._store.config(image_id)
         if config is None:
             raise NotFound(f"No such image: {image_id}")
+        for diff_id in dict.fromkeys(diff_ids):
+            self._progress(Event("Preparing", _shown(diff_id)))
         known = self._known(image_id, diff_ids)
         names = [origin.path for origin in origins if origin.domain == reference.domain and origin != reference]
         layers = known.layers if known is not None else self._packed(diff_ids)
@@ -143,8 +155,6 @@ class Push:
             kind = "application/vnd.oci.image.layer.v1.tar+zstd"
             return Blob(Descriptor(layer.blob, path.stat().st_size, kind), path, _shown(diff_id))
         packed = self._workspace / diff_id.removeprefix("sha256:")
-        if not packed.exists():
-            self._progress(Event("Preparing", _shown(diff_id)))
         found, size = pack(path, packed, self._cancel.check)
         return Blob(Descriptor(found, size, DOCKER_LAYER), packed, _shown(diff_id))
 

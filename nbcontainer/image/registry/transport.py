@@ -239,6 +239,11 @@ def _watched(cancel: Cancel) -> dict[str, Any]:
     class SecurePool(HTTPSConnectionPool):
         ConnectionCls = Secure
 
+        def _validate_conn(self, conn: Any) -> None:
+            # Without the warning: that nothing is verified here, somebody has asked for.
+            if conn.is_closed:
+                conn.connect()
+
     return {"http": PlainPool, "https": SecurePool}
 
 
