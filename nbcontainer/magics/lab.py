@@ -19,6 +19,7 @@ from nbcontainer.view.tables import Column, Table
 if TYPE_CHECKING:
     from nbcontainer.container.execute import ExecResult
     from nbcontainer.runtime import Lab
+    from nbcontainer.view.lab_topology.topology import LabTopology
 
 
 def overview(call: Call) -> Lab:
@@ -85,6 +86,13 @@ def reset(call: Call) -> Lab:
     return runtime.reset_lab()
 
 
+def topology(call: Call) -> LabTopology:
+    """The lab as a graph."""
+    from nbcontainer.view.lab_topology.topology import LabTopology
+
+    return call.show(LabTopology(call.lab))
+
+
 def shell(call: Call) -> None:
     """A program of the machine, or its shell, on the lab's host."""
     argv = call.arguments or [os.environ.get("SHELL") or "sh"]
@@ -147,6 +155,7 @@ LAB = Command(
             "use", "Go on in the lab NAME, whose containers and volumes stay; without a name, in a new one",
             (), (Argument("NAME", required=False, completes="lab"),), action=use,
         ),
+        Command("topology", "Show what is in the lab and how it is connected, live", action=topology),
         Command(
             "shell", "Open a terminal on the lab's host: a shell, or COMMAND", (),
             (Argument("COMMAND", required=False), Argument("ARG", required=False, repeats=True)),

@@ -27,7 +27,7 @@ def container_html(container: Container) -> str:
     facts += [Fact("Address", f"{endpoint.ip} on {name}", code=True) for name, endpoint in container.endpoints.items()]
     if ports_text(container):
         facts.append(Fact("Ports", ports_text(container), code=True))
-    limits = _limits(container.options)
+    limits = limits_text(container.options)
     if limits:
         facts.append(Fact("Limits", limits))
     facts += _labels(container.labels)
@@ -35,7 +35,8 @@ def container_html(container: Container) -> str:
     return html.card(container.name, facts, status=status, short_id=short_id)
 
 
-def _limits(options: RunOptions) -> str:
+def limits_text(options: RunOptions) -> str:
+    """`64MiB memory, 0.5 CPUs`: what it was limited to."""
     said = []
     if options.memory:
         said.append(f"{words.binary_size(options.memory)} memory")

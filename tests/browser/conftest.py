@@ -49,10 +49,13 @@ class JupyterLab:
         self.log = (place / "jupyter.log").open("wb")
         home = place / "home"
         home.mkdir()
+        settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY"))},
             "HOME": str(home), "IPYTHONDIR": str(home / "ipython"), "JUPYTER_CONFIG_DIR": str(home / "config"),
-            "JUPYTER_DATA_DIR": str(home / "data"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "SHELL": "/bin/sh",
+            "JUPYTER_DATA_DIR": str(home / "data"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "SHELL": "/bin/sh", "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         }  # fmt: skip
         self.process = subprocess.Popen(
             [
