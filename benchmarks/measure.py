@@ -38,12 +38,12 @@ def seconds_of(run: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def interleaved(count: int, *sides: Callable[[], object]) -> list[Samples]:
+def interleaved(count: int, *sides: Callable[[], object], quiet: float = QUIET) -> list[Samples]:
     """`count` durations of each side, taken in turn so that the machine's moods strike all of them."""
     taken: list[list[float]] = [[] for _ in sides]
     for number in range(WARM_UP + count):
         for run, seconds in zip(sides, taken, strict=True):
-            time.sleep(QUIET)
+            time.sleep(quiet)
             took = seconds_of(run)
             if number >= WARM_UP:
                 seconds.append(took)
@@ -82,13 +82,22 @@ class Peer:
     run: Callable[[], object] | str
 
 
-def versus(what: str, ours: Callable[[], object], peer: Peer, goal: int, aim: int | None = None, *, count: int) -> Row:
+def versus(
+    what: str,
+    ours: Callable[[], object],
+    peer: Peer,
+    goal: int,
+    aim: int | None = None,
+    *,
+    count: int,
+    quiet: float = QUIET,
+) -> Row:
     """Ours beside a peer: at most 1/goal of its median, with 1/aim hoped for."""
     wanted = f"≤ 1/{goal}" + (f", aim 1/{aim}" if aim else "")
     if isinstance(peer.run, str):
-        (samples,) = interleaved(count, ours)
+        (samples,) = interleaved(count, ours, quiet=quiet)
         return Row(what, str(samples), f"{peer.name}: {peer.run}", wanted, "not compared")
-    samples, theirs = interleaved(count, ours, peer.run)
+    samples, theirs = interleaved(count, ours, peer.run, quiet=quiet)
     return compared(what, samples, peer.name, theirs, goal, aim)
 
 

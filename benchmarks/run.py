@@ -1,4 +1,4 @@
-"""Speed and size beside Docker and runc, from inside a process as big as a notebook's kernel.
+"""Speed and size beside Docker, runc and Mininet, from inside a process as big as a notebook's kernel.
 
     python benchmarks/run.py            the table
     python benchmarks/run.py --trace    where the time of one container goes
@@ -29,6 +29,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from benchmarks.commits import commits
 from benchmarks.measure import Peer, Row, Samples, limit, proportional, resident, seconds_of, table, versus
+from benchmarks.topologies import topologies
 from nbcontainer.errors import NotFound, Unavailable
 from nbcontainer.runtime import Lab, current_lab
 from tests.peers import Docker, Runc, missing
@@ -230,6 +231,7 @@ def main() -> None:
             *idle(lab, shell),
             labs(arguments.count),
             commits(lab, docker),
+            *topologies(lab),
         ]
     print(f"Linux {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} cores, ", end="")
     print(f"from a process of {len(ballast) >> 20} MB, {arguments.count} samples each\n")
