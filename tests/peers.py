@@ -24,10 +24,8 @@ from typing import Any, Self
 CGROUPS = Path("/sys/fs/cgroup")
 #: The daemon and its client by path: another client may be first on PATH.
 PROGRAMS = {"docker": "/usr/bin/docker", "dockerd": "/usr/sbin/dockerd", "runc": "/usr/sbin/runc"}
-PACKAGES = {
-    **{"docker": "docker.io", "dockerd": "docker.io", "runc": "runc", "busybox": "busybox-static"},
-    **{"mn": "mininet", "brctl": "bridge-utils"},
-}
+PACKAGES = {"docker": "docker.io", "dockerd": "docker.io", "runc": "runc", "busybox": "busybox-static"}
+PACKAGES.update(mn="mininet", brctl="bridge-utils")
 #: Seconds the daemon may take to answer, and to end.
 PATIENCE = 60.0
 
