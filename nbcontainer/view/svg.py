@@ -11,7 +11,8 @@ STYLE = " ".join(
     .line { stroke: #8a95a3; fill: none; } .grid { stroke: #e3e8ee; fill: none; }
     .c0 { --c: #0072b2; } .c1 { --c: #c25400; } .c2 { --c: #007a5a; } .c3 { --c: #a8508a; } .c4 { --c: #8a6a00; }
     .c5 { --c: #2b7fb8; } .c6 { --c: #7a4f2a; } .c7 { --c: #555f6e; }
-    .shape { fill: color-mix(in srgb, var(--c) 14%, #ffffff); stroke: var(--c); } .stroke { stroke: var(--c); fill: none; }
+    .shape { fill: color-mix(in srgb, var(--c) 14%, #ffffff); stroke: var(--c); }
+    .stroke { stroke: var(--c); fill: none; }
     .fill { fill: var(--c); }
     text { font-family: system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; }
     .code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; }

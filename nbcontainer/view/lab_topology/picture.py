@@ -51,16 +51,18 @@ def _box(node: Node, x: float, y: float) -> str:
     )
     name = svg.text(x, y - 2 if node.note else y + 4, _short(node.label, 15), anchor="middle", bold=True)
     note = svg.text(x, y + 12, _short(node.note, 18), size=10, kind="quiet code", anchor="middle") if node.note else ""
-    return f'<g class="{colour}"><title>{escape(f"{node.kind} {node.label} {node.note}".strip())}</title>{shape}{name}{note}</g>'
+    return f'<g class="{colour}">{_hint(node)}{shape}{name}{note}</g>'
 
 
 def _dot(node: Node, x: float, y: float) -> str:
     colour = COLOURS[node.kind]
     shape = f'<circle class="fill" cx="{x:g}" cy="{y:g}" r="5"/>'
     name = svg.text(x, y - 9, _short(node.label, 8), size=8, kind="quiet", anchor="middle")
-    return (
-        f'<g class="{colour}"><title>{escape(f"{node.kind} {node.label} {node.note}".strip())}</title>{shape}{name}</g>'
-    )
+    return f'<g class="{colour}">{_hint(node)}{shape}{name}</g>'
+
+
+def _hint(node: Node) -> str:
+    return f"<title>{escape(f'{node.kind} {node.label} {node.note}'.strip())}</title>"
 
 
 def _short(text: str, width: int) -> str:

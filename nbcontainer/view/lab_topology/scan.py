@@ -157,13 +157,13 @@ class Scan:
             if to == near and isinstance(other, Place) and other is place:
                 continue  # both ends on one bridge, or on none
             said = " ── ".join(_end_text(one) for one in (link, end) if one is not None)
-            facts = tuple(
+            said_of_ends = tuple(
                 fact for one in (link, end) if one is not None
                 for fact in (("End", one.name), *(("Address", a) for a in one.addresses), ("MAC", one.mac))
             )  # fmt: skip
             up = link.up and (end is None or end.up)
             meter = link.name if place is self._host else ""
-            _join(graph, Edge(f"veth:{place.node}:{link.name}", near, to, "link", said, up, meter, facts))
+            _join(graph, Edge(f"veth:{place.node}:{link.name}", near, to, "link", said, up, meter, said_of_ends))
 
     def _other_end(
         self, place: Place, link: Link, veths: list[tuple[Place, Link]], containers: list[Container]

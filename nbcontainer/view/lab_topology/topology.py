@@ -1,4 +1,7 @@
-"""`%lab topology`: the view of a lab's graph. Netlink and the lab's own events say when to look again; nothing polls."""
+"""`%lab topology`: the view of a lab's graph. Nothing polls.
+
+Netlink in every namespace, inotify on their names, and the lab's own events say when to look again.
+"""
 
 from __future__ import annotations
 
