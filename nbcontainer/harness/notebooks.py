@@ -13,10 +13,13 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError, transform_streams_for_comparison
 
 from nbcontainer.harness import pictures
+from nbcontainer.harness.needs import lacking
 from nbcontainer.harness.sanitize import PATTERNS
 
 #: Seconds that a cell has, once its time is up, to end by an interrupt before its kernel is killed.
 GRACE = 10.0
+#: How a cell's tag begins that names what the cell needs of the machine.
+NEEDS = "needs:"
 #: Outputs that are compared as pictures.
 PICTURES = ("image/png", "image/jpeg")
 
@@ -57,6 +60,14 @@ class Notebook(IPyNbFile):  # type: ignore[misc]
 
 class Cell(IPyNbCell):  # type: ignore[misc]
     """A cell. Its time is nbval's, what its metadata says (`nbcontainer.timeout`), or what its notebook has left."""
+
+    def setup(self) -> None:
+        """A cell tagged `needs:WHAT` is left out, with the reason, where the machine has no WHAT (`needs`)."""
+        super().setup()
+        for tag in self.cell.metadata.get("tags", []):
+            why = lacking(tag.removeprefix(NEEDS)) if tag.startswith(NEEDS) else ""
+            if why:
+                pytest.skip(why)
 
     def runtest(self) -> None:
         """Run and compare it. What does not end when its time is up takes its kernel with it."""
@@ -113,6 +124,8 @@ class Cell(IPyNbCell):  # type: ignore[misc]
         if not isinstance(left, str) or not isinstance(right, str):
             self.comparison_traceback += [f"- {left}", f"+ {right}"]
             return
+        if key == "text/html":
+            left, right = (text.replace("><", ">\n<") for text in (left, right))
         lines = difflib.unified_diff(left.splitlines(), right.splitlines(), lineterm="", n=2)
         for line in list(lines)[2:]:
             colour = colours.FAIL if line[:1] == "-" else colours.OKGREEN if line[:1] == "+" else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 #: Pattern and replacement (re.sub), as nbval's --nbval-sanitize-with takes them; in this order.
 PATTERNS: dict[str, str] = {
+    r"(?s)<style>.*?</style>": "",  # how it looks is no output of the notebook's
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?( ?(Z|UTC|[+-]\d\d:?\d\d))*": "TIME",
     r"\b(cgroup|ipc|mnt|net|pid|time|user|uts):\[\d+\]": r"\1:[INODE]",
     r"\bat 0x[0-9a-f]{6,}": "at ADDRESS",

@@ -99,3 +99,14 @@ def test_each_notebook_has_a_lab_of_its_own(pytester: pytest.Pytester) -> None:
     for name in ("first", "second"):
         save(pytester, (source, "0\n"), (make, "made\n"), name=name)
     run(pytester).assert_outcomes(passed=4)
+
+
+def test_a_cell_may_need_something_of_the_machine(pytester: pytest.Pytester) -> None:
+    path = save(pytester, ("print('tcp')", "udp\n"), ("print('veth')", "veth\n"))
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].metadata["tags"] = ["needs:link.of-mars"]
+    notebook.cells[1].metadata["tags"] = ["needs:link.veth"]
+    nbformat.write(notebook, path)
+    result = run(pytester, "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*this kernel has no of-mars*"])
