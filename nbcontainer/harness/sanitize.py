@@ -9,5 +9,7 @@ PATTERNS: dict[str, str] = {
     r"\b(cgroup|ipc|mnt|net|pid|time|user|uts):\[\d+\]": r"\1:[INODE]",
     r"\bat 0x[0-9a-f]{6,}": "at ADDRESS",
     r"\b\d+(\.\d+)? ?(ns|µs|us|ms)\b": "DURATION",
+    # The look of tables and figures is no finding of a notebook.
+    r"<style>[^<]*</style>": "<style>",
     r"/tmp/ipykernel_\d+/\d+\.py": "CELL",
 }
