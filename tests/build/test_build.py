@@ -143,7 +143,7 @@ def test_add_unpacks_what_is_an_archive(build: Any) -> None:
 def test_stages(build: Any) -> None:
     text = (
         "FROM busybox AS unused\nRUN exit 1\n"
-        "FROM busybox AS Tools\nRUN mkdir /t && echo tool > /t/tool && chown 3:4 /t/tool\n"
+        "FROM busybox AS Tools\nRUN mkdir /t && echo tool > /t/tool\n"
         "FROM scratch AS files\nCOPY --from=tools /t /files\nCOPY --from=busybox /bin/busybox /bin/sh\n"
         "FROM busybox AS last\nRUN false\n"
     )

@@ -62,7 +62,7 @@ def test_what_counts_for_run(build: Any) -> None:
     assert not cached("ENV A=1\nRUN true")
     assert not cached("ARG A=2\nRUN true")
     assert cached("ARG A\nRUN true", build_arg={"A": "2"})
-    assert not cached("USER 1\nRUN true")
+    assert not cached("USER root\nRUN true")
     assert not cached("RUN --network=none true")
     assert not cached("RUN --mount=type=tmpfs,target=/x true")
     assert cached("RUN true", build_arg={"http_proxy": "x"})
@@ -119,3 +119,24 @@ def test_the_time_of_an_image_can_be_given(build: Any) -> None:
     assert first.created == "2001-09-09T01:46:40Z"
     os.utime(build.context / "f", (2_000_000_000, 2_000_000_000))
     assert build(text, **options).id == first.id
+
+
+def test_the_store_is_whole_after_a_build(home: Path, context: Any) -> None:
+    context(TEXT + "RUN rm -r /c && mkdir /c && ln /b /c/link\n")
+    report = context.lab.images.fsck()
+    assert [str(problem) for problem in report.problems] == []
+    assert report.layers >= 4
+    context.lab.images.prune()
+    context(TEXT)
+    assert len(context.cached) == 3
+
+
+def test_without_overlayfs_too(context: Any) -> None:
+    context.lab.containers._driver = "copy"
+    image = context(
+        TEXT + "FROM busybox\nCOPY --from=0 /c /d\nRUN --mount=from=0,source=/c/a,target=/m --mount=target=/n "
+        "rm /bin/vi && cat /m /n/b > /x\nWORKDIR /w\n"
+    )
+    assert context.said(image, "cat /d/a /x; ls /bin/vi /c 2>&1 | wc -l; pwd") == "a\na\nb\n2\n/w\n"
+    again = context.lab.builder.build(context.context, dockerfile="FROM busybox\nCOPY a /\n")
+    assert len(again.diff_ids) == len(context.lab.images.get("busybox").diff_ids) + 1
