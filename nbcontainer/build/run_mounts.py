@@ -83,6 +83,10 @@ class Mounts:
                     found[mount.env] = secret.decode(errors="surrogateescape")
         return found
 
+    def used_secrets(self) -> list[bytes]:
+        """The secrets that the command can see."""
+        return [secret for mount in self.mounts if mount.kind == "secret" and (secret := self._secret(mount))]
+
     def _secret(self, mount: Mount) -> bytes | None:
         name = mount.id or mount.source or posixpath.basename(mount.target)
         if name in self.secrets:

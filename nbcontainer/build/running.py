@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,8 @@ from nbcontainer.image.steps import Step
 
 #: Bytes of a step's output that are shown and kept (BuildKit's limit, too).
 LONGEST_LOG = 2 << 20
+#: Characters of a line of a secret that is shown as `***`.
+SHORTEST_SECRET = 4
 CLIPPED = "[output clipped, log limit 2MiB reached]"
 
 
@@ -42,10 +44,13 @@ def command(run: i.Run, shell: list[str], escape: str) -> tuple[list[str], dict[
 
 
 class Lines:
-    """Output as whole lines, given to `write` and kept for the cache, up to `LONGEST_LOG` bytes."""
+    """Output as whole lines, given to `write` and kept for the cache, up to `LONGEST_LOG` bytes, without `secrets`."""
 
-    def __init__(self, write: Callable[[str], object]) -> None:
+    def __init__(self, write: Callable[[str], object], secrets: Iterable[bytes] = ()) -> None:
         self._write = write
+        lines = [line.decode(errors="replace").strip() for secret in secrets for line in secret.splitlines()]
+        # What is kept outlives the build; shorter ones are in any text by chance.
+        self._secrets = [line for line in lines if len(line) >= SHORTEST_SECRET]
         self._pending = {1: b"", 2: b""}
         self._size = 0
         self.kept: list[str] = []
@@ -71,6 +76,8 @@ class Lines:
         self._size += len(line) + 1
         # Of a line that is written over again and again, as progress bars are, the last state counts.
         text = line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
         text = CLIPPED if self._size > LONGEST_LOG else text
         self.kept.append(text)
         self._write(text)
@@ -109,7 +116,7 @@ class Running:
             "User": self.state.description.config.get("User") or "",
             "WorkingDir": self.state.workdir,
         }
-        lines = Lines(write)
+        lines = Lines(write, self.mounts.used_secrets())
         with ExitStack() as stack:
             container = stack.enter_context(
                 root.step_container(

@@ -38,6 +38,7 @@ def _allocate(container: Container, attachment: Attachment) -> Endpoint:
         aliases=(*attachment.aliases, container.short_id, container.spec.get("hostname", "")),
         interface=next(number for number in range(len(used) + 1) if number not in used),
         routed=routed is None,
+        counted=container.counted,
     )
     container.endpoints[endpoint.network] = endpoint
     return endpoint

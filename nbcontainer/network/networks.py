@@ -297,10 +297,12 @@ class Networks:
         aliases: tuple[str, ...] = (),
         interface: int = 0,
         routed: bool = True,
+        counted: bool = True,
     ) -> Endpoint:
         """An endpoint on a network: the addresses asked for, else the lowest free ones. No link is made yet.
 
-        `aliases` are names besides the container's own.
+        `aliases` are names besides the container's own. With `counted` false the kernel chooses the link's index, so
+        that those of later containers are what they are without it, and nobody is told.
 
         Raises `InvalidArgument`, `Conflict` when the address is taken or none is left.
         """
@@ -320,7 +322,7 @@ class Networks:
             except NbcontainerError:
                 self._give_back(found, str(address))
                 raise
-            self._last_index += 1
+            self._last_index += counted
             endpoint = Endpoint(
                 network=found.name,
                 ip=str(address),
@@ -330,7 +332,7 @@ class Networks:
                 mac=mac or mac_of(address),
                 veth=self._free_veth(name),
                 host_mac=host_mac_of(address),
-                ifindex=self._last_index,
+                ifindex=self._last_index if counted else 0,
                 bridge=found.bridge,
                 bridge_index=found.bridge_index or 0,
                 interface=interface,
@@ -342,7 +344,8 @@ class Networks:
                 isolated=not found.icc,
             )
             found.attached[container_id] = Attached(name, endpoint, aliases)
-        self.event("connect", found, container=container_id)
+        if counted:
+            self.event("connect", found, container=container_id)
         return endpoint
 
     def _take(self, network: Network, pool: Pool | None, name: str, wanted: str | None) -> Address:
@@ -413,7 +416,8 @@ class Networks:
                 return
             network.attached.pop(owner)
         self.driver(network.driver).released(network, endpoint)
-        self.event("disconnect", network, container=owner)
+        if endpoint.ifindex:
+            self.event("disconnect", network, container=owner)
 
     # -- keep (labs with a name)
 

@@ -203,6 +203,8 @@ def test_secrets_are_in_no_layer_and_in_no_key(build: Any, tmp_path: Path) -> No
     assert build.said(image, "ls /run/secrets 2>&1; ls /done; echo $T") == (
         "ls: /run/secrets: No such file or directory\n/done\n\n"
     )
+    build("FROM busybox\nRUN --mount=type=secret,id=s echo; cat /run/secrets/s\n", secret={"s": "open sesame"})
+    assert "#2 ***" in build.text.splitlines()
     blobs = b"".join(path.read_bytes() for path in (build.lab.home.images / "blobs/sha256").iterdir())
     assert b"open sesame" not in blobs
     assert "open sesame" not in json.dumps(image.document)

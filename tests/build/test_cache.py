@@ -90,10 +90,12 @@ def test_a_build_counts_for_no_container(lab: Any, busybox: Any, build: Any) -> 
     text = f"FROM busybox\nRUN echo {os.getpid()}\n"
     build(text, no_cache=True)
     container = lab.containers.run("busybox", ["true"])
-    pid = lab.containers.run("busybox", ["sh", "-c", "sleep 100"], detach=True).state.pid
+    sleeping = lab.containers.run("busybox", ["sh", "-c", "sleep 100"], detach=True)
     with Lab() as other:
         assert other.containers.run("busybox", ["true"]).id == container.id
-        assert other.containers.run("busybox", ["sh", "-c", "sleep 100"], detach=True).state.pid == pid
+        again = other.containers.run("busybox", ["sh", "-c", "sleep 100"], detach=True)
+        assert again.state.pid == sleeping.state.pid
+        assert again.endpoint.to_json() == sleeping.endpoint.to_json()
     assert [event.action for event in lab.containers.events if event.attributes["name"].startswith("step_")] == []
 
 
