@@ -13,7 +13,7 @@ def _on_host(lab: Any, script: str) -> None:
     assert result.exit_code == 0, result.stderr
 
 
-def test_containers_are_counted(lab: Any, busybox: Any) -> None:
+def test_containers_are_counted(home: Any, lab: Any, busybox: Any) -> None:
     lab.containers.run("busybox", ["sleep", "99"], detach=True)
     lab.containers.run("busybox", ["true"])
     lines = info_text(lab).splitlines()
