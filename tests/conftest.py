@@ -15,7 +15,6 @@ from hypothesis import settings
 
 from tests.peers import Docker, Runc, missing
 
-
 # No test is about time: on a busy machine an example may take as long as it likes.
 settings.register_profile("nbcontainer", deadline=None)
 settings.load_profile("nbcontainer")
