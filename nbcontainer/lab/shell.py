@@ -33,6 +33,7 @@ def main(argv: list[str], directory: str, environment: dict[str, str], *, fds: l
     try:
         os.execvpe(argv[0], argv, environment)
     except OSError as error:
+        _become_applet(argv, environment)
         sys.stderr.write(f"{argv[0]}: {error.strerror}\n")
         sys.stderr.flush()
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
@@ -42,3 +43,15 @@ def on_terminal(argv: list[str], directory: str, environment: dict[str, str], *,
     """The same with the pty `fds[0]` as its controlling terminal (TIOCSCTTY, ioctl_tty(2))."""
     fcntl.ioctl(fds[0], termios.TIOCSCTTY, 0)
     main(argv, directory, environment, fds=[fds[0]] * 3)
+
+
+def _become_applet(argv: list[str], environment: dict[str, str]) -> None:
+    """On a machine without the program, busybox's applet of that name: ping, ifconfig, brctl and the like."""
+    import subprocess  # loaded here, and not by init for everything it forks
+
+    try:
+        known = subprocess.run(["busybox", "--list"], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        if argv[0] in known.stdout.split():
+            os.execvpe("busybox", ["busybox", *argv], environment)
+    except (OSError, subprocess.SubprocessError):
+        pass

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.errors import CommandFailed, NotFound, UsageError
+from nbcontainer.errors import CommandFailed, NbcontainerError, NotFound, UsageError
 from nbcontainer.magics.call import Call, Output, shown
 from nbcontainer.magics.grammar import Argument, Command
-from nbcontainer.magics.parsing import unknown_command
+from nbcontainer.magics.parsing import split, unknown_command
 from nbcontainer.view.tables import Table
 
 if TYPE_CHECKING:
@@ -34,9 +34,52 @@ def netns(call: Call) -> object:
         else:
             options += [word, words.pop(0)] if word in _VALUED and words else [word]
     name = words[0] if words else "list"
-    if call.cell is not None and not (name and "exec".startswith(name)):
-        raise UsageError("only `%%netns exec NAME` takes a cell: the script that runs there")
+    if call.cell is not None and not words:
+        return _batch(call, place or call.lab.netns.host, options, call.cell)
+    if call.cell is not None and not "exec".startswith(name):
+        raise UsageError("a cell is for `%%netns exec NAME`, the script that runs there, or for `%%netns`, its lines")
     return _act(call, place or call.lab.netns.host, options, words)
+
+
+#: Programs that a line of a cell may name, as older texts do beside `ip`: they run on the lab's host.
+PROGRAMS = ("ifconfig", "brctl", "ping", "arp", "arping", "sysctl")
+
+
+def _batch(call: Call, place: Netns, options: list[str], cell: str) -> object:
+    """A line of the cell after the other, as `ip -batch` does it, with or without `ip` or `ip netns` in front."""
+    call.cell = None
+    result: object = None
+    for number, line in enumerate(cell.splitlines(), 1):
+        words = split(line.partition(" #")[0]) if not line.lstrip().startswith("#") else []
+        if not words:
+            continue
+        try:
+            result = _batch_line(call, place, options, words)
+        except NbcontainerError as error:
+            error.args = (f"line {number}: {error}", *error.args[1:])
+            raise
+    return shown(result)
+
+
+def _batch_line(call: Call, place: Netns, options: list[str], words: list[str]) -> object:
+    if words[0] in PROGRAMS:
+        with Output() as output:
+            result = place.exec(words, stdout=output.stdout, stderr=output.stderr)
+        if result.exit_code:
+            raise CommandFailed(f"{words[0]} exited with {result.exit_code}", result.exit_code)
+        return shown(result)
+    if words[0] == "ip":
+        words = words[1:]
+    if words[:1] == ["netns"]:
+        words = words[1:]
+    own = [*options]
+    while words and words[0].startswith("-"):
+        word = words.pop(0)
+        if word in ("-n", "-netns", "--netns") and words:
+            place = place_named(call, words.pop(0))
+        else:
+            own += [word, words.pop(0)] if word in _VALUED and words else [word]
+    return _act(call, place, own, words)
 
 
 def place_named(call: Call, name: str) -> Netns:
@@ -188,5 +231,5 @@ NETNS = Command(
         Command("ss", "TCP and UDP sockets", aliases=("sockets",)),
         Command("conntrack", "The connections that the packet filter follows"),
     ),
-    action=netns, raw=True, cell="the script",
+    action=netns, raw=True, cell="a command a line, or the script of exec",
 )  # fmt: skip

@@ -126,10 +126,18 @@ class Namespaces:
 
     def open(self, name: str) -> int:
         """A new descriptor of it. Raises `NotFound`."""
+        directory = self._files()
         try:
-            return os.open(check_name(name), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._files())
+            fd = os.open(check_name(name), os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
         except OSError as error:
             raise _refused("open", OSError(error.errno, error.strerror, name)) from None
+        if os.fstat(fd).st_dev == os.fstat(directory).st_dev:
+            os.close(fd)
+            raise NotFound(
+                f'Cannot open network namespace "{name}": Invalid argument: {netns_files.DIRECTORY}/{name} is a plain '
+                f"file, which a broken `ip netns add` leaves; `%netns delete {name}` removes it"
+            )
+        return fd
 
     def open_pid(self, pid: int) -> int:
         """A new descriptor of the namespace that a process of the lab is in. Raises `NotFound`."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import subprocess
 
 from nbcontainer.lab import shell
 from nbcontainer.lab.host import loopback_up
@@ -173,20 +171,7 @@ def execute(
     except OSError as error:
         os.write(ends[-1], f"{name}: {error.filename or 'netns'}: {error.strerror}\n".encode())
         os._exit(255)
-    shell.main(_runnable(argv, environment), working_directory, environment, fds=ends)
-
-
-def _runnable(argv: list[str], environment: dict[str, str]) -> list[str]:
-    """`argv`, or busybox's applet of that name on a machine without the program (ping, ifconfig, brctl)."""
-    path = environment.get("PATH", os.defpath)
-    if not argv or "/" in argv[0] or shutil.which(argv[0], path=path):
-        return argv
-    busybox = shutil.which("busybox", path=path)
-    return [busybox, *argv] if busybox and argv[0] in _applets(busybox) else argv
-
-
-def _applets(busybox: str) -> list[str]:
-    return subprocess.run([busybox, "--list"], stdout=subprocess.PIPE, text=True, check=False).stdout.split()
+    shell.main(argv, working_directory, environment, fds=ends)
 
 
 def _own_sys() -> None:

@@ -81,7 +81,8 @@ def test_mistakes_and_help(kernel: Kernel) -> None:
         ("%netns exec nosuch true", 'Cannot open network namespace "nosuch": No such file or directory'),
         ("%netns add r/1", "Invalid netns name 'r/1'"),
         ("%netns exec", "No netns name specified"),
-        ("%%netns link\nx", "only `%%netns exec NAME` takes a cell"),
+        ("%%netns link\nx", "a cell is for `%%netns exec NAME`"),
+        ("%%netns\nadd r8\n\nip frob", "line 3: unknown command: %netns frob"),
         ("%netns del nosuch", "Cannot remove namespace file"),
     ):
         error = kernel.run(line).error
@@ -141,3 +142,33 @@ def test_a_capture_knows_containers_that_have_ended(kernel: Kernel) -> None:
         "web 172.17.0.2    → host 172.17.0.1    ICMP  echo request",
         "host 172.17.0.1   → web 172.17.0.2     ICMP  echo reply",
     ]
+
+
+#: As the text has it, comments and all, but for `ping`, which would not end.
+AS_PRINTED = """%%netns
+ip netns add r1
+ip netns add r2 # two network namespaces
+ip netns list
+ip link add name veth1.1 type veth peer name veth1.2  # a pair of cards
+ip link set dev veth1.2 netns r1 # one of them to r1
+ip netns exec r1 ip link set dev veth1.2 name eth0
+ifconfig veth1.1 10.1.0.1/24 up
+ip netns exec r1 ifconfig eth0 10.1.0.2/24 up
+ip link set dev veth1.1 netns r2
+ip netns exec r2 ifconfig veth1.1 10.1.0.3/24 up
+ip netns exec r2 ping -c 1 10.1.0.2
+"""
+
+
+def test_section_5_as_it_is_printed(kernel: Kernel) -> None:
+    cell = kernel.ok(AS_PRINTED)
+    assert cell.displays[0]["text/plain"] == "r1\nr2"
+    assert "1 packets transmitted, 1 " in cell.stdout
+
+
+def test_ctrl_c_ends_what_runs_there(kernel: Kernel) -> None:
+    kernel.ok("%netns add r1")
+    kernel.ok("%netns exec r1 ip link set lo up")
+    cell = kernel.interrupted("%netns exec r1 sh -c 'echo started; exec sleep 1000'")
+    assert cell.error is not None
+    assert kernel.ok("Netns = __import__('nbcontainer').Netns\nNetns('r1').pids()").result == {"text/plain": "[]"}

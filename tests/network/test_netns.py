@@ -211,3 +211,11 @@ def test_strange_names_work(lab: Any, name: str) -> None:
     assert lab.netns.names() == [name]
     assert netns.exec(["ip", "link"]).stdout.startswith(b"1: lo")
     netns.delete()
+
+
+def test_a_plain_file_among_them_is_named(lab: Any) -> None:
+    on_host.run(lab, ["touch", "/run/netns/broken"])
+    with pytest.raises(NotFound, match=r"/run/netns/broken is a plain file.*`%netns delete broken` removes it"):
+        lab.netns.get("broken").socket()
+    lab.netns.delete("broken")
+    assert lab.netns.names() == []
