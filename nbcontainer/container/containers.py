@@ -147,11 +147,11 @@ class Containers:
             if container.options.rm:
                 container.remove()
             raise
-        if watcher is None or container.stdio is None:
-            return container
         if stdin is not None:
             container.write(stdin)
             container.close_input()
+        if watcher is None or container.stdio is None:
+            return container
         exit_code = container.relay(watcher, stdout, stderr)
         if container.options.rm:
             container.remove(volumes=True)

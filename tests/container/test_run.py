@@ -295,3 +295,9 @@ def test_rename_and_find(lab: Any) -> None:
     assert lab.containers.get(c.id[:6]) is c
     with pytest.raises(NotFound, match="No such container: old1"):
         lab.containers.get("old1")
+
+
+def test_what_is_fed_to_it_reaches_a_detached_one_too(lab: Any, busybox: Any) -> None:
+    c = lab.containers.run("busybox", ["sh"], stdin=b"echo script; exec sleep 0", detach=True, network="none")
+    assert c.wait() == 0
+    assert c.logs() == "script\n"
