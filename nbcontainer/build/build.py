@@ -51,6 +51,7 @@ class Build:
         source: Source,
         context: Context | None,
         workspace: Path,
+        tell: Callable[[BuildEvent], object],
         replay: bool,
     ) -> None:
         self.builder = builder
@@ -59,6 +60,7 @@ class Build:
         self.options = options
         self.context = context
         self.workspace = workspace
+        self._told = tell
         self.replay = replay
         self.automatic = automatic(options.platform)
         self.file: Dockerfile = dockerfile(source, options.build_args, self.automatic)
@@ -114,7 +116,7 @@ class Build:
         return step
 
     def _tell(self, action: Action, step: BuildStep | None, text: str = "", replayed: bool = False) -> None:
-        self.builder.tell(BuildEvent(action, step, text, replayed))
+        self._told(BuildEvent(action, step, text, replayed))
 
     # -- from other stages, and images
 
@@ -325,9 +327,8 @@ class _StageBuild:
         words = [source for source in copy.sources if isinstance(source, str)]
         if len(words) != len(copy.sources):
             raise Wrong("COPY --from cannot take a here-document")
-        other = self.build.state_of(copy.origin, self.stage)
-        with root.step_container(self.build.containers, other.document()) as container:
-            yield FromStage(container, words, copy.parents, copy.exclude)
+        document = self.build.state_of(copy.origin, self.stage).document()
+        yield FromStage(self.build.containers, document, words, copy.parents, copy.exclude)
 
     def _run(self, instruction: i.Run) -> None:
         step = self._step(_titled(instruction), instruction)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ class Builder:
         #: The steps that this lab has done, by their keys: done again, they are shown as cached.
         self.done: set[str] = set()
         self._watchers: list[Watcher] = []
+        self._number = 0
+        self._lock = threading.Lock()
 
     def build(
         self,
@@ -53,17 +57,23 @@ class Builder:
         if chosen is not None and path is not None and not chosen.is_file() and (path / chosen).is_file():
             chosen = path / chosen
         found = Context(path, chosen) if path is not None else None
-        undo = self.watch(progress) if progress is not None else None
+        with self._lock:
+            self._number += 1
+            number = self._number
+
+        def tell(event: BuildEvent) -> None:
+            event = dataclasses.replace(event, build=number)
+            for watcher in (*self._watchers, *([progress] if progress is not None else [])):
+                watcher(event)
+
         try:
             if dockerfile is not None:
                 source = Source("Dockerfile", dockerfile)
             else:
                 source, _ = find_dockerfile(path or Path.cwd(), chosen)
             with tempfile.TemporaryDirectory(prefix="build-", dir=self.containers.lab.directory) as workspace:
-                return Build(self, options, source, found, Path(workspace), replay).run()
+                return Build(self, options, source, found, Path(workspace), tell, replay).run()
         finally:
-            if undo is not None:
-                undo()
             if found is not None:
                 found.close()
 
@@ -71,11 +81,6 @@ class Builder:
         """Call `callback(event)` for every event of every build from now on; the function returned ends that."""
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
-
-    def tell(self, event: BuildEvent) -> None:
-        """Something happened in a build."""
-        for watcher in list(self._watchers):
-            watcher(event)
 
     def prune(self) -> tuple[int, int]:
         """Forget the cache: how many steps it had, and the bytes of files that this gives back."""

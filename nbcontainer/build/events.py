@@ -37,10 +37,11 @@ class BuildEvent:
 
     start; output, with a `text` of one line; then done, or cached (this lab has done the same before), or failed, with
     what went wrong. A step that an earlier process has done prints what it printed then: `replayed` is true for its
-    events. A warning belongs to no step.
+    events. A warning belongs to no step. `build` counts the builds of a lab: several may go on at once.
     """
 
     action: Action
     step: BuildStep | None
     text: str = ""
     replayed: bool = False
+    build: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import posixpath
 import re
@@ -14,12 +15,14 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from nbcontainer.build import archives, download, inside, receive
-from nbcontainer.build.root import request
+from nbcontainer.build.root import request, step_container
 from nbcontainer.build.selection import Selection
 from nbcontainer.build.tree import Tree
 from nbcontainer.container.container import Container
+from nbcontainer.container.containers import Containers
 from nbcontainer.errors import InvalidArgument
 from nbcontainer.image import host
+from nbcontainer.image.steps import Step
 from nbcontainer.lab import handle
 from nbcontainer.lab.handle import Handle
 
@@ -130,24 +133,47 @@ def _check(fd: int, checksum: str) -> None:
 
 
 class FromStage:
-    """Files of another stage's, or image's, root: that of `container`, which does not run. Raises `InvalidArgument`."""
+    """Files of the root of another stage, or of an image, which `document` describes. Raises `InvalidArgument`.
 
-    def __init__(self, container: Container, sources: Sequence[str], parents: bool, exclude: Sequence[str]) -> None:
-        self._container = container
-        # Files of the machine's own root belong to ids that mean nothing in an image.
-        on_host = host.is_base_of(container.image.document)
+    A root of the same layers always gives the same, so what it gives is looked for once and kept with the steps.
+    """
+
+    def __init__(
+        self,
+        containers: Containers,
+        document: dict[str, Any],
+        sources: Sequence[str],
+        parents: bool,
+        exclude: Sequence[str],
+    ) -> None:
+        self._containers = containers
+        self._document = document
+        # Files of the machine's own root belong to ids that mean nothing in an image, and change under us.
+        on_host = host.is_base_of(document)
         self._wanted = {
             "sources": list(sources),
             "parents": parents,
             "exclude": list(exclude),
             "keep_owners": not on_host,
         }
-        found = container.lab.call(inside.survey, request(container), self._wanted)
+        single = containers.lab.idmap.single
+        whole = json.dumps(["survey", 1, single, document["rootfs"]["diff_ids"], self._wanted])
+        key = hashlib.sha256(whole.encode()).hexdigest()
+        steps = containers.images.steps
+        known = steps.find(key) if not on_host else None
+        if known is None:
+            with step_container(containers, document) as container:
+                found = containers.lab.call(inside.survey, request(container), self._wanted)
+            known = Step(key, "", json.dumps(found), "")
+            if not on_host:
+                steps.note(known)
+        found = json.loads(known.log)
         self._items: list[dict[str, Any]] = found["items"]
         self._digest = str(found["digest"])
 
     @property
     def items(self) -> list[dict[str, Any]]:
+        """See `Selection.items`."""
         return self._items
 
     def digest(self) -> str:
@@ -156,7 +182,8 @@ class FromStage:
 
     def write(self, fd: int) -> None:
         """See `Selection.write`."""
-        self._container.lab.call(inside.pack, request(self._container), self._wanted, fds=[fd])
+        with step_container(self._containers, self._document) as container:
+            container.lab.call(inside.pack, request(container), self._wanted, fds=[fd])
 
     def close(self) -> None:
         """Nothing is held."""

@@ -13,6 +13,7 @@ import stat
 
 from nbcontainer.build.patterns import Ignored, component, is_pattern
 from nbcontainer.errors import InvalidArgument
+from nbcontainer.image.unpack import DEEPEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ class Tree:
             os.close(fd)
 
     def _walk(self, fd: int, path: str, inner: str, excluded: Ignored | None) -> Iterator[tuple[str, os.stat_result]]:
+        if path.count("/") >= DEEPEST:
+            raise InvalidArgument(f"{path[:60]}… lies below {DEEPEST} directories: more than an image may have")
         for name in sorted(os.listdir(fd), key=os.fsencode):
             here, below = posixpath.join(path, name), posixpath.join(inner, name)
             try:
