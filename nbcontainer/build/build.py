@@ -19,7 +19,7 @@ from nbcontainer.build.running import Running, command
 from nbcontainer.build.sources import FromStage, Sources, target_of, transfer
 from nbcontainer.build.state import State
 from nbcontainer.container.containers import Containers
-from nbcontainer.errors import CommandFailed, DockerfileError, NbcontainerError, NotFound
+from nbcontainer.errors import CommandFailed, DockerfileError, InvalidArgument, NbcontainerError, NotFound
 from nbcontainer.image import commit, host
 from nbcontainer.image.dockerfile import instructions as i
 from nbcontainer.image.dockerfile.parse import Wrong, mounts, parse
@@ -305,7 +305,7 @@ class _StageBuild:
             copy = instruction.expanded(self._expand)
             copying.check(copy)
             target = target_of(self.state.workdir, copy.target)
-            with self._sources(copy) as sources:
+            with self._sources(copy) as sources, self._on_host():
 
                 def make(key: str) -> Step:
                     with root.step_container(self.build.containers, self.state.document()) as container:
@@ -315,6 +315,19 @@ class _StageBuild:
                 parts = [target, copy.chown, copy.chmod, sources.digest()]
                 found = self._cached_or(step, parts, make, "COPY")
         self.state.record(instruction.statement.text, found)
+
+    @contextmanager
+    def _on_host(self) -> Iterator[None]:
+        """What cannot be written because it is the machine's own. Raises `InvalidArgument`."""
+        try:
+            yield
+        except PermissionError as error:
+            if not self.state.base.get(host.BASE):
+                raise
+            raise InvalidArgument(
+                f"{error.filename}: permission denied: what is in the image host is this machine's own; take another "
+                "directory, such as /srv"
+            ) from None
 
     @contextmanager
     def _sources(self, copy: i.Copy) -> Iterator[Sources]:

@@ -50,7 +50,9 @@ def receive(
     changes.enter_root(root, None)
     owner = _owner(chown) if chown else None
     place = os.path.realpath(target)
-    if target.endswith(("/", "/.")) or any(item["kind"] == "directory" or item.get("archive") for item in items):
+    if not items:
+        pass  # a pattern that nothing matches copies nothing
+    elif target.endswith(("/", "/.")) or any(item["kind"] == "directory" or item.get("archive") for item in items):
         _make_directories(place, owner)
     else:
         _make_directories(os.path.dirname(place), owner)

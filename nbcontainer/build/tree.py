@@ -76,42 +76,38 @@ class Tree:
             return True
         return next(self.walk(path), None) is None
 
-    def _is_there(self, path: str) -> bool:
-        try:
-            return self.find(path) is not None
-        except InvalidArgument:
-            return False  # a loop of links
-
     def match(self, pattern: str, deep: bool = False) -> list[str]:
-        """The paths that `pattern` matches, in order. With `deep`, `**` stands for any number of directories."""
+        """The paths that `pattern` matches, in order. With `deep`, `**` stands for any number of directories.
+
+        A link that leads nowhere is matched too: `find` tells.
+        """
         found = [""]
         for part in [part for part in pattern.split("/") if part]:
-            below = []
+            below: list[str] = []
             for path in found:
                 if deep and part == "**":
                     below += [path, *(each for each, info in self.walk(path) if stat.S_ISDIR(info.st_mode))]
-                elif not is_pattern(part):
-                    here = posixpath.join(path, part)
-                    below += [here] if self._is_there(here) else []
                 else:
-                    wanted = component(part)
-                    names = [name for name in self._names(path) if wanted.fullmatch(name)]
-                    below += [here for name in names if self._is_there(here := posixpath.join(path, name))]
+                    below += [posixpath.join(path, name) for name in self._names(path, part)]
             found = list(dict.fromkeys(below))
         return found
 
-    def _names(self, path: str) -> list[str]:
-        real = self.find(path) if self._is_there(path) else None
+    def _names(self, path: str, pattern: str) -> list[str]:
+        """The names in the directory `path` that `pattern` matches and nothing hides, in order."""
+        try:
+            real = self.find(path)
+            fd = self._directory(real) if real is not None else -1
+        except (NotADirectoryError, FileNotFoundError, InvalidArgument):
+            return []
         if real is None:
             return []
         try:
-            fd = self._directory(real)
-        except (NotADirectoryError, FileNotFoundError):
-            return []
-        try:
-            return sorted(os.listdir(fd), key=os.fsencode)
+            names = sorted(os.listdir(fd), key=os.fsencode)
         finally:
             os.close(fd)
+        wanted = component(pattern) if is_pattern(pattern) else None
+        matching = [name for name in names if (wanted.fullmatch(name) if wanted else name == pattern)]
+        return [name for name in matching if not self._is_hidden(posixpath.join(real, name))]
 
     # -- what is there
 

@@ -257,6 +257,8 @@ def test_a_command_that_fails(build: Any) -> None:
         ("COPY --chown=nobody9 f /x", "can't find uid for user nobody9"),
         ("COPY --chmod=999 f /x", "invalid chmod parameter: '999'"),
         ("COPY --from=busybox <<E /x\nE", "COPY --from cannot take a here-document"),
+        ("COPY dang* /x/", '"dang*": not found'),
+        ("COPY none* /x/\nRUN ! test -e /x", None),
         ("COPY [z-a] /x", "syntax error in pattern"),
         ("ADD https://x.invalid/y.git /x", "git repositories are not supported"),
         ("ADD --checksum=sha256:00 f /x", "checksum can't be specified"),
@@ -276,8 +278,7 @@ def test_a_command_that_fails(build: Any) -> None:
 def test_what_is_wrong_is_said_in_one_line(build: Any, line: str, why: str | None) -> None:
     build.write("f", "f")
     build.write("d/x", "x")
-    (build.context / "bin").mkdir()
-    (build.context / "bin").rmdir()
+    (build.context / "dangling").symlink_to("nothing")
     build.write("bin", "a file")
     text = f"FROM busybox\n{line}\n"
     if line.startswith("COPY bin"):

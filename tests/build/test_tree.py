@@ -87,6 +87,8 @@ def test_match(place: Path) -> None:
     assert found.match("dir/?") == ["dir/f"]
     assert found.match("nothing*") == []
     assert found.match("**/f", deep=True) == ["a/b/f"]
+    assert found.match("*o*") == ["loop", "nowhere"]
+    assert tree(place, "a/*", "!a/b/f").match("a/*") == ["a/b"]
 
 
 def test_walk_and_what_is_ignored(place: Path) -> None:
