@@ -14,6 +14,7 @@ import socket
 import struct
 
 from nbcontainer.network import netns_files, tc
+from nbcontainer.network.up import up
 from nbcontainer.network.wire import (
     CREATE,
     IFF_UP,
@@ -44,11 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    Request = tuple[int, int, bytes, str]
+    from nbcontainer.network.up import Request
 
-IFLA_AF_SPEC = 26
-IFLA_INET6_ADDR_GEN_MODE = 8
-IN6_ADDR_GEN_MODE_NONE = 1
 IFLA_BR_FORWARD_DELAY, IFLA_BR_HELLO_TIME, IFLA_BR_MAX_AGE = 1, 2, 3
 IFLA_BR_STP_STATE = 5
 IFLA_BR_MCAST_SNOOPING = 23
@@ -58,17 +56,6 @@ FORWARD_DELAY, HELLO_TIME, MAX_AGE = 200, 100, 600
 BATCH = 64
 #: One queue for each direction: by default a veth has one for every processor, each with entries in /sys.
 ONE_QUEUE = attribute(IFLA_NUM_TX_QUEUES, struct.pack("I", 1)) + attribute(IFLA_NUM_RX_QUEUES, struct.pack("I", 1))
-#: No IPv6 address by itself, and so no packets that nobody sent.
-NO_IPV6 = (
-    attribute(
-        IFLA_AF_SPEC | NESTED,
-        attribute(
-            socket.AF_INET6 | NESTED, attribute(IFLA_INET6_ADDR_GEN_MODE, struct.pack("B", IN6_ADDR_GEN_MODE_NONE))
-        ),
-    )
-    if os.path.isdir("/proc/sys/net/ipv6")
-    else b""
-)
 
 
 def make(plan: dict[str, Any]) -> None:
@@ -250,12 +237,6 @@ class Inside:
 def open_netns(name: str) -> int:
     """A named network namespace of the lab."""
     return os.open(f"{netns_files.DIRECTORY}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def up(name: str, what: str) -> Iterator[Request]:
-    """Requests that bring a link up without IPv6 addresses of its own."""
-    yield RTM_NEWLINK, 0, link_message() + name_attribute(name) + NO_IPV6, what
-    yield RTM_NEWLINK, 0, link_message(0, IFF_UP) + name_attribute(name), what
 
 
 def furniture(node: dict[str, Any]) -> Iterator[Request]:

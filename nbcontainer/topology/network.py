@@ -86,7 +86,10 @@ class TopologyNetwork:
                 names.append([end.node, end.name])
         if not names:
             raise NotFound(f"no link between {a} and {b} in {self.name}")
-        self._call(relink.switch_links, self._wired, names, on)
+        try:
+            self._call(relink.switch_links, self._wired, names, on)
+        except OSError as error:
+            raise _explained(error, self.plan) from None
 
     # -- measure
 
@@ -199,13 +202,23 @@ class Topologies:
             plan = Plan.of(topology)
             network = TopologyNetwork(self, plan, wiring(plan))
             try:
+                self._check_names(network)
                 self._start_containers(network)
                 self.lab.call(build.make, network._wired)
-            except BaseException as error:
+            except OSError as error:  # and what was made is gone again
                 self._remove_containers(network)
                 raise _explained(error, plan) from None
+            except BaseException:  # Ctrl-C: nobody else knows how far it came
+                self._take_away(network)
+                raise
             self._up[topology.name] = network
             return network
+
+    def _check_names(self, network: TopologyNetwork) -> None:
+        taken = set(self.namespaces.names())
+        for name in (network.name, *(node["name"] for node in network._wired["nodes"])):
+            if name in taken:
+                raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), name)
 
     def _start_containers(self, network: TopologyNetwork) -> None:
         for node in network.topology.of_kind("host"):
@@ -246,14 +259,13 @@ class Topologies:
         for name, container in network.containers.items():
             with suppress(NotFound):
                 self.namespaces.delete(name)
-            container.remove(force=True)
+            with suppress(NotFound):  # it may have been removed by hand
+                container.remove(force=True)
         network.containers.clear()
 
 
-def _explained(error: BaseException, plan: Plan) -> BaseException:
+def _explained(error: OSError, plan: Plan) -> NbcontainerError:
     """What the kernel refused, in one line with the remedy."""
-    if not isinstance(error, OSError):
-        return error
     what = str(error.filename)
     if what.startswith("netem ") and error.errno in (errno.ENOENT, errno.EOPNOTSUPP):
         link = next(link for link in plan.topology.links if f"netem {link}" == what)
@@ -271,4 +283,6 @@ def _explained(error: BaseException, plan: Plan) -> BaseException:
         return Conflict(f"cannot make {what}: there is one already")
     if error.errno == errno.EOPNOTSUPP:
         return Unavailable(f"cannot make {what}: this kernel lacks bridges or veth links for a lab")
+    if error.errno == errno.ENODEV:
+        return NotFound(f"{what} is gone: it was deleted by hand")
     return NbcontainerError(f"cannot make {what}: {error.strerror}")

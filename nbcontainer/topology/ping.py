@@ -12,10 +12,10 @@ import socket
 import struct
 import time
 
+from nbcontainer.network.neighbours import forget_neighbours
 from nbcontainer.network.wire import Rtnetlink
 from nbcontainer.syscalls import namespaces
 from nbcontainer.topology.build import open_netns
-from nbcontainer.topology.neighbours import forget_neighbours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 
+from nbcontainer.network.neighbours import forget_neighbours
 from nbcontainer.network.wire import (
     IFF_UP,
     IFLA_INFO_DATA,
@@ -18,14 +19,13 @@ from nbcontainer.network.wire import (
     name_attribute,
 )
 from nbcontainer.topology.build import Inside, furniture
-from nbcontainer.topology.neighbours import forget_neighbours
 from nbcontainer.topology.settle import running, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from nbcontainer.topology.build import Request
+    from nbcontainer.network.up import Request
 
 IFLA_BR_FDB_FLUSH = 21
 

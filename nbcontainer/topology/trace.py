@@ -11,7 +11,8 @@ import socket
 import struct
 import time
 
-from nbcontainer.network.wire import Rtnetlink, attributes
+from nbcontainer.network.neighbours import NDA_LLADDR, NDA_MASTER, NUD_PERMANENT, entries
+from nbcontainer.network.wire import Rtnetlink
 from nbcontainer.syscalls import namespaces
 from nbcontainer.topology.build import open_netns
 from nbcontainer.topology.ping import ECHO_REPLY, echo
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 UNREACHABLE, TIME_EXCEEDED = 3, 11
 TRIES = 3
 IDENT = 0x7ACE
-RTM_GETNEIGH = 30
-NDA_LLADDR, NDA_MASTER = 2, 9
-NUD_PERMANENT = 0x80
 
 
 def trace(source: str, address: str, most: int, timeout: float) -> list[dict[str, Any] | None]:
@@ -76,10 +74,7 @@ def learned(home: str) -> list[list[str]]:
         rtnetlink = Rtnetlink(sock)
         names = {link["index"]: link["name"] for link in rtnetlink.links()}
         found = []
-        request = struct.pack("BxxxiHBB", socket.AF_BRIDGE, 0, 0, 0, 0)
-        for _, message in rtnetlink.dump(RTM_GETNEIGH, request):
-            _, port, state, _, _ = struct.unpack_from("BxxxiHBB", message)
-            known = dict(attributes(message, 12))
+        for port, state, known in entries(rtnetlink, socket.AF_BRIDGE):
             if NDA_MASTER in known and not state & NUD_PERMANENT:
                 switch = names.get(struct.unpack("i", known[NDA_MASTER])[0], "")
                 found.append([switch, known[NDA_LLADDR].hex(":"), names.get(port, "")])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -232,3 +234,34 @@ def test_a_script_reads_like_the_network_it_builds() -> None:
             assert net.address("h2") == "10.0.0.2"
     finally:
         current_lab().close()
+
+
+def test_ctrl_c_leaves_nothing(lab: Any) -> None:
+    """Wherever it strikes: before the namespaces, between the links, or when all is up."""
+
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, press)
+    try:
+        for turn in range(6):
+            signal.setitimer(signal.ITIMER_REAL, 0.005 + 0.04 * turn)
+            with suppress(KeyboardInterrupt):
+                Topology.star(200).up(lab).down()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for up in lab.topologies.list():
+                up.down()
+            assert lab.netns.names() == []
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    with Topology.star(2).up(lab) as net:
+        assert net.pingall()
+
+
+def test_a_link_that_was_deleted_by_hand(lab: Any) -> None:
+    with Topology.star(2).up(lab) as net:
+        here(net, "h1", "ip link del eth0")
+        assert not net.pingall(timeout=0.3)
+        with pytest.raises(NotFound, match="link s1-eth1 is gone: it was deleted by hand"):
+            net.cut("h1", "s1")

@@ -16,9 +16,9 @@ import socket
 import struct
 
 from nbcontainer.lab.inside import Descriptors
+from nbcontainer.network.up import up
 from nbcontainer.network.wire import (
     CREATE,
-    IFF_UP,
     IFLA_ADDRESS,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
@@ -34,8 +34,6 @@ from nbcontainer.network.wire import (
 )
 from nbcontainer.syscalls import process
 
-IFLA_AF_SPEC = 26
-IFLA_INET6_ADDR_GEN_MODE = 8
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 SIOCETHTOOL = 0x8946
@@ -65,14 +63,12 @@ def plug(name: str, mac: str, ip: str, prefixlen: int) -> Descriptors:
         try:
             for end in (name, far):
                 _plain(end)
-                _no_ipv6(rtnetlink, end)
             outside = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
             outside.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
             outside.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
             outside.bind((far, ETH_P_ALL))
             rtnetlink.address_add(socket.if_nametoindex(name), ip, prefixlen)
-            for end in (far, name):
-                rtnetlink.request(RTM_NEWLINK, 0, link_message(0, IFF_UP) + name_attribute(end), f"link {end}")
+            rtnetlink.batch([request for end in (far, name) for request in up(end, f"link {end}")])
         except BaseException:
             rtnetlink.link_delete(name)
             raise
@@ -100,17 +96,6 @@ def _plain(link: str) -> None:
             except OSError as error:
                 if error.errno != errno.EOPNOTSUPP:
                     raise
-
-
-def _no_ipv6(rtnetlink: Rtnetlink, link: str) -> None:
-    """No IPv6 address by itself, and so no packets that nobody sent."""
-    none = attribute(socket.AF_INET6 | NESTED, attribute(IFLA_INET6_ADDR_GEN_MODE, b"\1"))
-    body = link_message() + name_attribute(link) + attribute(IFLA_AF_SPEC | NESTED, none)
-    try:
-        rtnetlink.request(RTM_NEWLINK, 0, body, f"link {link}")
-    except OSError as error:
-        if error.errno != errno.EAFNOSUPPORT:  # a kernel without IPv6
-            raise
 
 
 def carry(count: int, *, fds: list[int]) -> None:

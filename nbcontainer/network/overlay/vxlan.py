@@ -6,14 +6,24 @@ link answers ARP itself, from the neighbours it was given (`proxy`); what neithe
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
 from collections.abc import Sequence
 
+from nbcontainer.network.neighbours import (
+    NDA_DST,
+    NDA_LLADDR,
+    NTF_MASTER,
+    NTF_SELF,
+    NUD_NOARP,
+    NUD_PERMANENT,
+    RTM_DELNEIGH,
+    RTM_NEWNEIGH,
+    neighbour_message,
+)
+from nbcontainer.network.up import up
 from nbcontainer.network.wire import (
     CREATE,
-    IFF_UP,
     IFLA_ADDRESS,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
@@ -32,18 +42,12 @@ from nbcontainer.network.wire import (
 )
 
 RTM_GETADDR = 22
-RTM_NEWNEIGH, RTM_DELNEIGH = 28, 29
 NLM_F_REPLACE = 0x100
 IFA_LOCAL = 2
 IFLA_MTU = 4
-IFLA_AF_SPEC = 26
-IFLA_INET6_ADDR_GEN_MODE = 8
 IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 4, 5
 IFLA_VXLAN_ID, IFLA_VXLAN_LOCAL, IFLA_VXLAN_LEARNING, IFLA_VXLAN_PROXY, IFLA_VXLAN_PORT = 1, 4, 7, 11, 15
 IFLA_BRPORT_LEARNING, IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_MCAST_FLOOD = 8, 9, 27
-NDA_DST, NDA_LLADDR = 1, 2
-NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
-NTF_SELF, NTF_MASTER = 2, 4
 #: VXLAN's port (RFC 7348; Linux alone has another by default).
 PORT = 4789
 #: What a tunnel adds to a frame: Ethernet, IPv4, UDP and VXLAN headers.
@@ -63,19 +67,12 @@ def add(rtnetlink: Rtnetlink, name: str, vni: int, local: str, bridge: int, mtu:
     body = link_message() + name_attribute(name) + attribute(IFLA_MTU, struct.pack("I", mtu))
     body += attribute(IFLA_ADDRESS, mac_bytes(mac)) + attribute(IFLA_MASTER, struct.pack("i", bridge))
     rtnetlink.request(RTM_NEWLINK, CREATE, body + attribute(IFLA_LINKINFO | NESTED, info), what)
-    no_ipv6 = attribute(socket.AF_INET6 | NESTED, attribute(IFLA_INET6_ADDR_GEN_MODE, b"\1"))
     port = b"".join(
         attribute(kind, b"\0") for kind in (IFLA_BRPORT_LEARNING, IFLA_BRPORT_UNICAST_FLOOD, IFLA_BRPORT_MCAST_FLOOD)
     )
     slave = attribute(IFLA_INFO_SLAVE_KIND, b"bridge") + attribute(IFLA_INFO_SLAVE_DATA | NESTED, port)
-    named = link_message() + name_attribute(name)
-    try:
-        rtnetlink.request(RTM_NEWLINK, 0, named + attribute(IFLA_AF_SPEC | NESTED, no_ipv6), what)
-    except OSError as error:
-        if error.errno != errno.EAFNOSUPPORT:  # a kernel without IPv6
-            raise
-    rtnetlink.request(RTM_NEWLINK, 0, named + attribute(IFLA_LINKINFO | NESTED, slave), what)
-    rtnetlink.request(RTM_NEWLINK, 0, link_message(0, IFF_UP) + name_attribute(name), what)
+    body = link_message() + name_attribute(name) + attribute(IFLA_LINKINFO | NESTED, slave)
+    rtnetlink.batch([(RTM_NEWLINK, 0, body, what), *up(name, what)])
 
 
 def index_of(rtnetlink: Rtnetlink, name: str) -> int | None:
@@ -111,14 +108,10 @@ def forget(rtnetlink: Rtnetlink, index: int, ip: str, mac: str, node: str) -> No
 def _entries(index: int, ip: str, mac: str, node: str) -> Sequence[bytes]:
     """The tunnel's forwarding entry, the bridge's, and the neighbour that ARP is answered from."""
     lladdr = attribute(NDA_LLADDR, mac_bytes(mac))
-
-    def head(family: int, state: int, flags: int) -> bytes:
-        return struct.pack("BxxxiHBB", family, index, state, flags, 0)
-
     return (
-        head(socket.AF_BRIDGE, NUD_NOARP | NUD_PERMANENT, NTF_SELF)
+        neighbour_message(socket.AF_BRIDGE, index, NUD_NOARP | NUD_PERMANENT, NTF_SELF)
         + lladdr
         + attribute(NDA_DST, socket.inet_aton(node)),
-        head(socket.AF_BRIDGE, NUD_NOARP, NTF_MASTER) + lladdr,
-        head(socket.AF_INET, NUD_PERMANENT, 0) + lladdr + attribute(NDA_DST, socket.inet_aton(ip)),
+        neighbour_message(socket.AF_BRIDGE, index, NUD_NOARP, NTF_MASTER) + lladdr,
+        neighbour_message(socket.AF_INET, index, NUD_PERMANENT) + lladdr + attribute(NDA_DST, socket.inet_aton(ip)),
     )

@@ -14,7 +14,7 @@ from nbcontainer.container import on_host
 from nbcontainer.errors import Conflict, InvalidArgument, StartFailed, Unavailable
 from nbcontainer.network.overlay.cluster import Cluster, Underlay
 from nbcontainer.network.overlay.control import Client, Server
-from nbcontainer.network.overlay.driver import join
+from nbcontainer.network.overlay.driver import VNI, join
 from nbcontainer.network.overlay.hub import Hub
 from nbcontainer.runtime import Lab
 
@@ -235,3 +235,13 @@ def test_a_lab_with_a_name_starts_again_without_the_networks_of_its_cluster(lab:
         named.networks.create("own")
     with Lab("kept") as named:
         assert [network.name for network in named.networks.list()] == ["bridge", "host", "none", "own"]
+
+
+def test_what_an_overlay_network_cannot_be(nodes: tuple[Any, Any]) -> None:
+    with Cluster(*nodes):
+        with pytest.raises(InvalidArgument, match="carry IPv4 only"):
+            nodes[0].networks.create("net", driver="overlay", ipv6=True)
+        with pytest.raises(InvalidArgument, match="it is a number below"):
+            nodes[0].networks.create("net", driver="overlay", opt={VNI: "many"})
+        assert nodes[0].networks.create("net", driver="overlay", opt={VNI: "77"}).options[VNI] == "77"
+        assert "id 77 local 192.168.50.1" in sh(nodes[0], "ip -d link show vxlan77")
