@@ -29,6 +29,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from benchmarks.commits import commits
 from benchmarks.measure import Peer, Row, Samples, limit, proportional, resident, seconds_of, table, versus
+from benchmarks.namespaces import namespaces
 from benchmarks.topologies import topologies
 from nbcontainer.errors import NotFound, Unavailable
 from nbcontainer.runtime import Lab, current_lab
@@ -231,6 +232,7 @@ def main() -> None:
             *idle(lab, shell),
             labs(arguments.count),
             commits(lab, docker),
+            *namespaces(lab),
             *topologies(lab),
         ]
     print(f"Linux {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} cores, ", end="")

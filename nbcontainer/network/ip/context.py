@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from nbcontainer.errors import Conflict, InvalidArgument, NbcontainerError, NotF
 from nbcontainer.network.ip.words import Words
 from nbcontainer.network.netlink import Netlink, Refused
 from nbcontainer.network.netns import Netns
+from nbcontainer.network.wire import link_message, name_attribute
 
 RTM_GETLINK = 18
 #: Links that the kernel gives a MAC address by chance: ours have one that repeats.
@@ -81,10 +83,22 @@ class Context:
 
     def index(self, name: str, words: str = 'Cannot find device "{name}"') -> int:
         """The index of a link. Raises `NotFound`."""
+        if "links" not in self.__dict__:
+            found = self._asked(name)
+            if found:
+                return found
         for index, link in self.links.items():
             if link.get_attr("IFLA_IFNAME") == name or name in altnames(link):
                 return index
         raise NotFound(f"{words.format(name=name)}{self._hint(name)}")
+
+    def _asked(self, name: str) -> int:
+        """The index of one link, without reading all of them; 0 when there is none."""
+        try:
+            (reply,) = self.netlink.request(RTM_GETLINK, link_message() + name_attribute(name))
+        except (OSError, ValueError):
+            return 0  # the kernel takes no such name, or knows none
+        return int(struct.unpack_from("i", reply, 20)[0])
 
     def _hint(self, name: str) -> str:
         where = "on the lab's host" if not self.netns.name else f"in {self.netns.name}"
