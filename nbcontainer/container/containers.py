@@ -205,10 +205,11 @@ class Containers:
         return name
 
     def _shared_hostname(self, options: RunOptions) -> str | None:
-        if options.uts == "host" or (options.network == "host" and options.uts is None):
+        mode = spec.modes(options)["uts"]
+        if mode == "host":
             return self.lab.name or "lab"
-        if options.network.startswith("container:"):
-            return str(self.get(options.network.partition(":")[2]).spec.get("hostname", ""))
+        if mode.startswith("container:"):
+            return str(self.get(mode.partition(":")[2]).spec.get("hostname", ""))
         return None
 
     def _make_directories(self, container: Container, overlays: Sequence[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbcontainer.container import connection
+from nbcontainer.container import connection, spec
 from nbcontainer.network import ports
 from nbcontainer.network.networks import endpoint_id
 
@@ -89,13 +89,13 @@ def _host_config(c: Container) -> dict[str, Any]:
         "DnsOptions": list(options.dns_option),
         "DnsSearch": list(options.dns_search),
         "ExtraHosts": list(options.add_host) or None,
-        "IpcMode": options.ipc or "private",
+        "IpcMode": spec.modes(options)["ipc"] or "private",
         "OomScoreAdj": options.oom_score_adj or 0,
         "PidMode": options.pid or "",
         "Privileged": options.privileged,
         "ReadonlyRootfs": options.read_only,
         "SecurityOpt": list(options.security_opt) or None,
-        "UTSMode": options.uts or "",
+        "UTSMode": spec.modes(options)["uts"],
         "ShmSize": options.shm_size,
         "Init": options.init,
         "Runtime": "nbcontainer",

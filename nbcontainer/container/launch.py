@@ -6,7 +6,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from nbcontainer.container import connection, security, spare
+from nbcontainer.container import connection, security, spare, spec
 from nbcontainer.container.options import ExecOptions
 from nbcontainer.container.trace import READY, Recorder
 from nbcontainer.errors import Conflict, StartFailed
@@ -115,10 +115,8 @@ class Launch:
 
     def _joined(self) -> dict[str, int]:
         """Descriptors of the namespaces that other containers lend."""
-        options = self.container.options
-        modes = {"network": options.network, "ipc": options.ipc or "", "uts": options.uts or ""}
         joined: dict[str, int] = {}
-        for kind, mode in modes.items():
+        for kind, mode in spec.modes(self.container.options).items():
             if mode.startswith("container:"):
                 other = self._other(mode.partition(":")[2], f"the {kind} namespace")
                 assert other.entry is not None
@@ -168,9 +166,9 @@ def user_of(container: Container) -> str:
     return container.options.user or container.image.config.get("User") or ""
 
 
-def filter_of(spec: dict[str, Any]) -> int | None:
+def filter_of(built: dict[str, Any]) -> int | None:
     """A descriptor, not to be closed, of the spec's seccomp section, compiled; None when there is none."""
-    section = spec["linux"].get("seccomp")
+    section = built["linux"].get("seccomp")
     return None if section is None else libseccomp.compiled(section)
 
 

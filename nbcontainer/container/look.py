@@ -72,6 +72,17 @@ def namespaces_inside(pid: int | str) -> dict[str, int]:
     return {kind: os.stat(f"/proc/{pid}/ns/{kind}").st_ino for kind in kinds}
 
 
+def namespaces_of_all(pids: Sequence[int | str]) -> list[dict[str, int]]:
+    """Runs inside: `namespaces_inside` of each; {} for a process that has ended."""
+    found = []
+    for pid in pids:
+        try:
+            found.append(namespaces_inside(pid))
+        except OSError:
+            found.append({})
+    return found
+
+
 def processes(container: Container, columns: Sequence[str]) -> list[dict[str, str]]:
     """`docker top`: the container's processes, pids as the lab counts them. `columns` as of `ps -o`."""
     process = container.entry

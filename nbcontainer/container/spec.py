@@ -126,12 +126,9 @@ def _mounts(options: RunOptions) -> list[dict[str, Any]]:
 
 
 def _linux(options: RunOptions, names: list[str], cgroups_path: str) -> dict[str, Any]:
-    kinds = {"pid": options.pid, "ipc": options.ipc, "uts": options.uts, "network": options.network}
+    kinds = {"pid": options.pid, **modes(options)}
     namespaces = [{"type": "mount"}, {"type": "cgroup"}]
     namespaces += [{"type": kind} for kind, mode in kinds.items() if mode != "host"]
-    if options.network == "host" and options.uts is None:
-        # The open container: the host's network goes with the host's name.
-        namespaces.remove({"type": "uts"})
     linux: dict[str, Any] = {
         "namespaces": namespaces,
         "cgroupsPath": cgroups_path,
@@ -177,6 +174,20 @@ def _resources(options: RunOptions) -> dict[str, Any]:
     }
     cleaned = {name: {k: v for k, v in part.items() if v is not None} for name, part in sections.items()}
     return {name: part for name, part in cleaned.items() if part}
+
+
+def modes(options: RunOptions) -> dict[str, str]:
+    """Whose network, ipc and uts namespace it is to have: "host", "container:NAME", or its own.
+
+    The open container has, with the host's network, the host's name; the joined one has another's network, name and
+    ipc. `--uts` and `--ipc` say otherwise (`private`).
+    """
+    joins = options.network if options.network.startswith("container:") else ""
+    return {
+        "network": options.network,
+        "ipc": options.ipc or joins,
+        "uts": options.uts or joins or ("host" if options.network == "host" else ""),
+    }
 
 
 def limits(options: RunOptions) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from nbcontainer.container import follow, values
 from nbcontainer.container.logs import STDERR, STDOUT
 from nbcontainer.container.look import Wanted
 from nbcontainer.container.terminal import of_container
-from nbcontainer.errors import InvalidArgument, NotFound
+from nbcontainer.errors import Conflict, InvalidArgument, NotFound
 from nbcontainer.magics import formats, terminal
 from nbcontainer.magics.call import Call, Output, shown
 from nbcontainer.magics.formats import FILTER, FORMAT, NO_TRUNC
 from nbcontainer.magics.grammar import Argument, Command, Option
 from nbcontainer.view import frontend, rows, words
+from nbcontainer.view.namespaces import namespace_table
 from nbcontainer.view.tables import Column, Table
 from nbcontainer.view.template import Template, go_json
 
@@ -212,6 +213,16 @@ def port(call: Call) -> object:
     return formats.show_lines(call, found)
 
 
+def namespaces(call: Call) -> object:
+    """Which namespaces containers have for themselves, and which they share."""
+    containers = call.lab.containers
+    wanted = [containers.get(name) for name in call.arguments] or list(reversed(containers.list()))
+    for container in wanted:
+        if container.entry is None:
+            raise Conflict(f"Container {container.name} is not running")
+    return call.show_table(namespace_table(call.lab, wanted))
+
+
 EVENT_TESTS: dict[str, formats.Test] = {
     "container": lambda event, name: name == event.attributes["name"] or event.container_id.startswith(name),
     "event": lambda event, action: event.action == action,
@@ -319,6 +330,10 @@ COMMANDS = (
     Command(
         "port", "List port mappings or a specific mapping for the container", (),
         (ONE, Argument("PRIVATE_PORT[/PROTO]", required=False)), action=port,
+    ),
+    Command(
+        "namespaces", "Show which namespaces containers have for themselves, and which they share", (),
+        (Argument("CONTAINER", required=False, repeats=True, completes="running"),), action=namespaces,
     ),
     Command(
         "events", "Get events of the lab's containers",
