@@ -36,7 +36,7 @@ def overview(lab: Lab) -> dict[str, Any]:
         ),
         "Cgroups": lab.cgroups.mode,
         "Storage driver": storage(lab),
-        "Network": f"docker0 {bridge.gateway}/{bridge.subnet.prefixlen}, no way out",
+        "Network": f"docker0 {bridge.gateway}/{bridge.subnet.prefixlen}, {way_out(lab)}",
     }
 
 
@@ -108,10 +108,18 @@ def warnings(lab: Lab) -> list[str]:
     missing = sorted({"cpu", "memory", "pids"} - lab.cgroups.controllers)
     names = {"cpu": "cpu cfs quota", "memory": "memory limit", "pids": "pids limit"}
     said += [f"WARNING: No {names[controller]} support" for controller in missing]
-    said.append(
-        "WARNING: No way out of the lab: containers reach each other and the lab's host, not the machine's network"
-    )
+    lab.networks.uplink.wait()
+    if lab.networks.uplink.refusal:
+        said.append(f"WARNING: No way out of the lab: {lab.networks.uplink.refusal}")
+    if lab.networks.filter_refusal:
+        said.append(f"WARNING: Networks are not kept apart: {lab.networks.filter_refusal}")
     return said
+
+
+def way_out(lab: Lab) -> str:
+    """How the lab's containers reach the machine's network."""
+    program = lab.networks.uplink.program
+    return f"way out by {program}" if program else "no way out"
 
 
 def _system() -> str:

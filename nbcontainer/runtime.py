@@ -141,6 +141,8 @@ class Lab(Handle):
             self.netns.close()
         if "cgroups" in self.__dict__:
             self.cgroups.thaw_tree(self.scope)
+        if "networks" in self.__dict__:
+            self.networks.close()
         super().close()
         if "cgroups" in self.__dict__:
             self.cgroups.remove_tree(self.scope)

@@ -24,6 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Nothing a test does may end up in the home of whoever runs it."""
     place = _new_home("nbcontainer-tests-")
     os.environ["NBCONTAINER_HOME"] = str(place)
+    # Most tests need no way out of their lab; those that do say so.
+    os.environ["NBCONTAINER_UPLINK"] = "none"
     config.add_cleanup(lambda: _remove(place))
 
 

@@ -250,6 +250,7 @@ def etc(container: Container) -> dict[str, str]:
         search=options.dns_search,
         options=options.dns_option,
         answerer=answers_names(container),
+        otherwise=container.owner.networks.uplink.resolver if target_of(container) else None,
     )
 
 

@@ -42,9 +42,13 @@ def redirect(rules: str, *, fds: list[int]) -> str:
 
 
 def bring_up() -> Descriptors:
-    """The first network: `enable_forwarding`. With it goes a descriptor that tells whether it still is enabled."""
+    """The first network: `enable_forwarding`.
+
+    The descriptors tell whether it still is enabled, and are the lab's network and user namespace.
+    """
     enable_forwarding()
-    return Descriptors(None, [os.open("/proc/sys/net/ipv4/ip_forward", os.O_RDONLY | os.O_CLOEXEC)])
+    files = ("/proc/sys/net/ipv4/ip_forward", "/proc/self/ns/net", "/proc/self/ns/user")
+    return Descriptors(None, [os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in files])
 
 
 def _write(name: str, value: str) -> None:

@@ -26,6 +26,7 @@ from nbcontainer.network.filter import Published
 from nbcontainer.network.network import BRIDGE_NAME, HOST_BINDING, ICC, MASQUERADE, MTU, Attached, Network, Settings
 from nbcontainer.network.pools import Address, Pool
 from nbcontainer.network.sockets import Opener
+from nbcontainer.network.uplink import Uplink
 
 #: docker0's interface index, unless a link made by hand has it. The bridge's ends of veth pairs count up from it:
 #: never one used before, whose link the kernel may still be taking apart.
@@ -60,7 +61,8 @@ class Networks:
         self._lock = threading.RLock()
         self._netlink_lock = threading.RLock()
         self._netlink: socket.socket | None = None
-        self._forwarding = -1
+        self._forwarding = self._netns = self._userns = -1
+        self.uplink = Uplink(lab, self.host, lambda: (self._netns, self._userns))
         self._last_index = BRIDGE_INDEX
         self._number = 0
         self._published: dict[str, tuple[Published, ...]] = {}
@@ -68,8 +70,13 @@ class Networks:
         self._load()
 
     def __del__(self) -> None:
-        if getattr(self, "_forwarding", -1) >= 0:
-            os.close(self._forwarding)
+        for fd in (getattr(self, name, -1) for name in ("_forwarding", "_netns", "_userns")):
+            if fd >= 0:
+                os.close(fd)
+
+    def close(self) -> None:
+        """The lab ends: what runs on the machine for it ends first."""
+        self.uplink.stop()
 
     def _predefined(self) -> builtins.list[Network]:
         pool = Pool(IPv4Network("172.17.0.0/16"), IPv4Address("172.17.0.1"))
@@ -252,7 +259,8 @@ class Networks:
     def _bring_up(self) -> None:
         if self._forwarding < 0:
             _, fds = cast("tuple[None, builtins.list[int]]", self.lab.call(host.bring_up))
-            self._forwarding = fds[0]
+            self._forwarding, self._netns, self._userns = fds
+            self.uplink.start()
 
     @property
     def forwarding(self) -> bool:
@@ -389,6 +397,8 @@ class Networks:
         """
         network = self.get(endpoint.network)
         self.driver(network.driver).connect(network, endpoint, netns_fd, netlink)
+        if endpoint.routed:
+            self.uplink.wait()
 
     def reroute(self, endpoint: Endpoint) -> Endpoint:
         """The same endpoint as the one that its container's default routes lead to; making them is the caller's."""

@@ -25,12 +25,16 @@ def files(
     search: Sequence[str] = (),
     options: Sequence[str] = (),
     answerer: bool = False,
+    otherwise: str | None = None,
 ) -> dict[str, str]:
-    """Path and text of each. With `answerer`, names are asked of the one at 127.0.0.11."""
+    """Path and text of each. With `answerer`, names are asked of the one at 127.0.0.11.
+
+    `otherwise` is a server for when the machine has none but on its loopback.
+    """
     return {
         "/etc/hosts": hosts(hostname, domainname, ips, add_host),
         "/etc/hostname": f"{hostname}\n",
-        "/etc/resolv.conf": resolv_conf(dns, search, options, answerer),
+        "/etc/resolv.conf": resolv_conf(dns, search, options, answerer, otherwise),
     }
 
 
@@ -51,7 +55,11 @@ def gateway() -> str:
 
 
 def resolv_conf(
-    dns: Sequence[str], search: Sequence[str] = (), options: Sequence[str] = (), answerer: bool = False
+    dns: Sequence[str],
+    search: Sequence[str] = (),
+    options: Sequence[str] = (),
+    answerer: bool = False,
+    otherwise: str | None = None,
 ) -> str:
     """resolv.conf(5): the servers asked for, else the machine's, without those on its loopback.
 
@@ -63,6 +71,8 @@ def resolv_conf(
         words = line.split()
         if len(words) >= 2 and words[0] in kept and (words[0] != "nameserver" or _reachable(words[1])):
             kept[words[0]].append(line)
+    if otherwise and not kept["nameserver"]:
+        kept["nameserver"] = [f"nameserver {otherwise}"]
     if dns:
         kept = {"nameserver": [f"nameserver {server}" for server in dns], "search": [], "options": []}
     if search:
