@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from functools import cached_property
@@ -18,6 +19,7 @@ from nbcontainer.image.images import Images
 from nbcontainer.lab import directory, files
 from nbcontainer.lab.handle import SEED, Handle
 from nbcontainer.lab.home import Home
+from nbcontainer.network import networks
 from nbcontainer.network.namespaces import Namespaces
 from nbcontainer.network.networks import Networks
 from nbcontainer.topology.network import Topologies
@@ -45,6 +47,8 @@ class Lab(Handle):
     def __init__(self, name: str | None = None, *, seed: str = SEED, home: Home | None = None) -> None:
         super().__init__(name, seed=seed, home=home)
         self.prune()
+        if networks.KEPT in os.listdir(self.directory):
+            self.networks  # noqa: B018  its bridges are there from the start, as after a boot
 
     @cached_property
     def cgroups(self) -> Cgroups:

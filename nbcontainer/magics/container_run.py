@@ -30,6 +30,7 @@ def run(call: Call) -> Container:
     raw = dict(call.values)
     explain, check = raw.pop("explain", False), not raw.pop("no_check", False)
     stdin = call.stdin()
+    _warn(call)
     if sits.wanted(call):
         return _run_on_terminal(call, image, command, raw, check=check)
     if stdin is not None:
@@ -68,8 +69,19 @@ def _run_on_terminal(call: Call, image: str, command: list[str], raw: dict[str, 
 def create(call: Call) -> Container:
     """Make a container that does not run yet."""
     image, *command = call.arguments
+    _warn(call)
     with shown_while(call):
         return call.lab.containers.create(image, command, **call.values)
+
+
+def _warn(call: Call) -> None:
+    """Docker's warnings about a network that will not do what is asked."""
+    mode = call.get("network", ["bridge"])[0]
+    if mode == "host":
+        if call.get("publish") or call.get("publish_all"):
+            call.say("WARNING: Published ports are discarded when using host network mode")
+    elif mode != "none" and not mode.startswith("container:") and not call.lab.networks.forwarding:
+        call.say("WARNING: IPv4 forwarding is disabled. Networking will not work.")
 
 
 def execute(call: Call) -> ExecResult | None:

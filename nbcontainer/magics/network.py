@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def create(call: Call) -> Network:
     """Make a network."""
     raw = dict(call.values)
-    for key, form in (("label", "a label"), ("opt", "an option"), ("aux_address", "an auxiliary address")):
+    for key, form in (("opt", "option"), ("aux_address", "auxiliary address")):
         for text in raw.get(key, []):
-            if key != "label" and "=" not in text:
+            if "=" not in text:
                 raise InvalidArgument(f"invalid {form}: {text}: it is NAME=VALUE")
     return call.lab.networks.create(call.arguments[0], **raw)
 

@@ -31,6 +31,8 @@ from nbcontainer.network.uplink import Uplink
 #: docker0's interface index, unless a link made by hand has it. The bridge's ends of veth pairs count up from it:
 #: never one used before, whose link the kernel may still be taking apart.
 BRIDGE_INDEX = 10
+#: Where a lab with a name keeps its networks, below its directory.
+KEPT = "networks.json"
 #: Events kept.
 EVENTS = 4096
 
@@ -437,14 +439,14 @@ class Networks:
         # A network over several nodes is the cluster's to keep: this lab is no node when it starts again.
         kept = [network.to_json() for network in self.list() if not network.predefined and network.scope == "local"]
         record = {"number": self._number, "networks": sorted(kept, key=lambda network: network["created"])}
-        path = self.lab.directory / "networks.json"
-        beside = path.with_name("networks.json.new")
+        path = self.lab.directory / KEPT
+        beside = path.with_name(KEPT + ".new")
         beside.write_text(json.dumps(record, indent=1))
         os.replace(beside, path)
 
     def _load(self) -> None:
         try:
-            record = json.loads((self.lab.directory / "networks.json").read_text())
+            record = json.loads((self.lab.directory / KEPT).read_text())
         except (OSError, ValueError):
             return
         self._number = record["number"]

@@ -41,7 +41,7 @@ F_SETPIPE_SZ = 1031
 
 def serve(*, fds: list[int]) -> None:
     """Do as the notebook's process says over the SOCK_SEQPACKET `fds[0]`, until its end is closed."""
-    process.set_name("nbcontainer-port")
+    process.set_name("nbcontainer-pub")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
