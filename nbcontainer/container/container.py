@@ -21,6 +21,7 @@ from nbcontainer.image.images import Image
 from nbcontainer.image.stack import Stack
 from nbcontainer.lab import files
 from nbcontainer.lab.process import Process
+from nbcontainer.network.netns import Netns, ProcessNetns
 
 if TYPE_CHECKING:
     from nbcontainer.cgroup.group import Group
@@ -352,6 +353,13 @@ class Container:
     def namespaces(self) -> dict[str, int]:
         """Its namespaces, by type: the inode number that identifies each (namespaces(7))."""
         return look.namespaces(self)
+
+    @property
+    def netns(self) -> Netns:
+        """Its network namespace while it runs: for sockets, links and captures there. Raises `Conflict`."""
+        if self.entry is None:
+            raise Conflict(f"Container {self.id} is not running")
+        return ProcessNetns(self.name, self.lab, self.entry.pidfd)
 
     def inspect(self) -> dict[str, Any]:
         """Docker's JSON."""

@@ -91,9 +91,7 @@ def place_named(call: Call, name: str) -> Netns:
         container = call.lab.containers.get(name)
     except NotFound:
         return namespaces.get(name)
-    if container.entry is None:
-        raise NotFound(f"container {container.name} has no network namespace: it is not running")
-    return namespaces.of_process(container.entry.pidfd, container.name)
+    return container.netns
 
 
 def _act(call: Call, place: Netns, options: list[str], words: list[str]) -> object:

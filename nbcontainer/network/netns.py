@@ -164,7 +164,8 @@ class Netns:
     def __enter__(self) -> Self:
         """Within the block, the Python sockets that this thread (or this asyncio task) makes live there.
 
-        Only those that `socket.socket` makes: a library that calls socket(2) by itself, in C, does not notice.
+        Only those that `socket.socket` makes: a library that calls socket(2) by itself, in C, does not notice; nor
+        does getaddrinfo(3), so names are looked up where this process is.
         """
         fd = self.open()
         block = within.sockets_of(self.namespaces.opener, fd)

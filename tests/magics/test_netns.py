@@ -71,8 +71,11 @@ def test_a_containers_namespace_has_its_name(kernel: Kernel) -> None:
     kernel.ok("%container run -d --name web busybox sleep 1000")
     assert "inet 172.17.0.2/16" in kernel.ok("%netns -n web addr").displays[0]["text/plain"]
     assert "web" in kernel.complete("%netns -n ")
+    assert "172.17.0.2/16" in kernel.ok("%netns exec web ip -br addr show eth0").stdout
+    kernel.ok("from nbcontainer.runtime import current_lab\nweb = current_lab().containers.get('web').netns")
+    assert kernel.ok("with web.listen(('172.17.0.2', 80)): print(web.connect(('172.17.0.2', 80)).getpeername())").stdout
     kernel.ok("%container stop -t 0 web")
-    assert "it is not running" in str(kernel.run("%netns -n web addr").error)
+    assert "is not running" in str(kernel.run("%netns -n web addr").error)
 
 
 def test_mistakes_and_help(kernel: Kernel) -> None:

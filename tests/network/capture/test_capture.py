@@ -251,7 +251,7 @@ def test_a_bare_ip_link(lab: Any) -> None:
 
 def test_a_containers_link(lab: Any, busybox: Any) -> None:
     web = lab.containers.run("busybox", ["sleep", "99"], detach=True, name="web")
-    place = lab.netns.of_process(web.entry.pidfd, "web")
+    place = web.netns
     with Capture("eth0", "icmp", netns=place, names={"172.17.0.2": "web"}) as c:
         assert web.exec(["ping", "-c", "1", "172.17.0.1"]).exit_code == 0
     assert str(c.diagram).startswith("web 172.17.0.2 → 172.17.0.1      ICMP  echo request")
