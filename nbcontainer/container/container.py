@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from nbcontainer.container.logs import STDERR, STDOUT, Log, Record
 from nbcontainer.container.options import ExecOptions, RunOptions, UpdateOptions, parse_signal
 from nbcontainer.container.state import State
 from nbcontainer.container.stdio import Stdio, Watcher
-from nbcontainer.container.timeline import Step
+from nbcontainer.container.timeline import Note, Step, steps
 from nbcontainer.errors import Conflict
 from nbcontainer.image.images import Image
 from nbcontainer.image.stack import Stack
@@ -53,7 +54,8 @@ class Container:
         self.spec = spec
         self.created = created
         self.state = State()
-        self.trace: tuple[Step, ...] = ()
+        #: What `trace` is made of: the notes of set-up, and of this process meanwhile.
+        self.notes: tuple[Sequence[Note], Sequence[Note]] = ((), ())
         #: Its overlays as `nbcontainer.container.rootfs` mounts them: prefix, lowers, upper, work.
         self.overlays: list[dict[str, Any]] = []
         #: The names of the volumes it has mounted.
@@ -88,10 +90,15 @@ class Container:
         """The first 12 digits of the id."""
         return self.id[:12]
 
-    @property
+    @cached_property
     def directory(self) -> Path:
         """What it keeps on disk: upper and work directories, its spec, its log."""
         return self.owner.directory / self.id
+
+    @property
+    def trace(self) -> tuple[Step, ...]:
+        """Each step that made it, in order, with its own duration; empty before it has started."""
+        return steps(*self.notes)
 
     @property
     def status(self) -> str:

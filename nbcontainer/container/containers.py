@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from nbcontainer.cgroup.cgroups import Cgroups
@@ -324,10 +323,9 @@ class Containers:
         self.event("destroy", container)
 
     def _delete_files(self, container: Container) -> None:
-        directory = container.directory
-        if not _rmdir_unused(directory):
-            self.lab.call(files.remove_tree, str(directory))
-            shutil.rmtree(directory, ignore_errors=True)
+        if not _rmdir_unused(container):
+            self.lab.call(files.remove_tree, str(container.directory))
+            shutil.rmtree(container.directory, ignore_errors=True)
 
     # -- keep (labs with a name)
 
@@ -382,16 +380,15 @@ class Containers:
             self._number = max(self._number, record["number"])
 
 
-def _rmdir_unused(directory: Path) -> bool:
+def _rmdir_unused(container: Container) -> bool:
     """Remove the directory of a container that wrote nothing; False when there is more in it than that."""
+    directory = str(container.directory)
     try:
-        for kind in ("upper", "work"):
-            for number in os.listdir(directory / kind):
-                if kind == "work":
-                    (directory / kind / number / "work").rmdir()
-                (directory / kind / number).rmdir()
-            (directory / kind).rmdir()
-        directory.rmdir()
+        for overlay in container.overlays:
+            for path in (overlay["upper"], f"{overlay['work']}/work", overlay["work"]):
+                os.rmdir(path)
+        for path in (f"{directory}/upper", f"{directory}/work", directory):
+            os.rmdir(path)
     except OSError:
         return False
     return True

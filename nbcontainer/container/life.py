@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from nbcontainer.container import health, launch, restart
 from nbcontainer.container.state import NEVER, now
 from nbcontainer.container.stdio import Stdio, Watcher
-from nbcontainer.container.timeline import steps
 from nbcontainer.errors import LabGone, NbcontainerError
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Life:
             if "terminal" in said:
                 stdio.use_terminal(fds[0])
             elif "trace" in said:
-                container.trace = steps([tuple(note) for note in said["trace"]], starting.trace.notes)
+                container.notes = (said["trace"], starting.trace.notes)
                 if container.options.init:
                     self._enter_by(pid)
             elif "error" in said:

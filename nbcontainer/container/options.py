@@ -105,8 +105,7 @@ class RunOptions:
         """Options from text, or from Python values. Raises `InvalidArgument` in Docker's words."""
         raw = {key: value for key, value in raw.items() if value is not None and value is not False and value != ()}
         network_options.spread(raw)
-        known = {field.name for field in dataclasses.fields(cls)} | {"env_file", "label_file"}
-        unknown = sorted(set(raw) - known)
+        unknown = sorted(raw.keys() - cls.__dataclass_fields__.keys() - {"env_file", "label_file"})
         if unknown:
             raise InvalidArgument(f"there is no option {unknown[0]}")
         if isinstance(command, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import platform
@@ -87,8 +88,12 @@ def capability_sets(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def seccomp(names: Sequence[str], machine: str | None = None) -> dict[str, Any]:
-    """The default profile as an OCI section, for a container with the capabilities `names`."""
-    machine = machine or platform.machine()
+    """The default profile as an OCI section, for a container with the capabilities `names`. Not to be changed."""
+    return _profile(tuple(names), machine or platform.machine())
+
+
+@functools.cache
+def _profile(names: tuple[str, ...], machine: str) -> dict[str, Any]:
     allowed = [*profile.ALWAYS, *profile.SINCE_4_8, *profile.BY_MACHINE.get(machine, [])]
     for name in names:
         allowed += profile.BY_CAPABILITY.get(name, [])

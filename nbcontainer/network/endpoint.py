@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -44,7 +44,7 @@ class Endpoint:
 
     def to_json(self) -> dict[str, Any]:
         """For `wire.connect`."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def mac_of(ip: IPv4Address) -> str:

@@ -98,7 +98,17 @@ def compiled(section: dict[str, Any]) -> int:
 
     Raises `Unavailable` without libseccomp, `InvalidArgument` for a section that is wrong.
     """
-    return _compile(json.dumps(section, sort_keys=True))
+    known = _compiled.get(id(section))
+    if known is None or known[0] is not section:
+        if len(_compiled) >= KEPT:
+            _compiled.clear()
+        known = _compiled[id(section)] = (section, _compile(json.dumps(section, sort_keys=True)))
+    return known[1]
+
+
+#: Sections that were asked for, themselves, by identity: that is found sooner than their text.
+_compiled: dict[int, tuple[dict[str, Any], int]] = {}
+KEPT = 64
 
 
 @functools.cache
