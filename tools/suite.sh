@@ -8,17 +8,22 @@ place=$(mktemp -d /var/tmp/nbcontainer-suite-XXXXXX)
 group=${place##*/}
 failed=0
 summaries=()
+left_out=()
 
-# suite WHO [COMMAND...]: the tests, then the notebooks compared to the letter, each through COMMAND.
+# What does not depend on who runs it: a browser, a virtual host, parsers. Once is enough.
+same=(tests/browser tests/virtual_host tests/view tests/image/dockerfile tests/kernel/test_lines.py
+    tests/kernel/test_protocol.py tests/harness/test_notebooks.py)
+
+# suite WHO [COMMAND...]: the tests, then the notebooks compared to the letter, each through COMMAND. Two processes
+# share a run, a file's tests in one of them.
 suite() {
     local who=$1 run
     shift
-    # A browser sees the same whoever runs the kernel: once is enough.
-    for run in "tests${browser:+ --ignore=tests/browser}" "--nbval --nbval-current-env notebooks"; do
+    for run in "tests${left_out[*]/#/ --ignore=}" "--nbval --nbval-current-env notebooks"; do
         printf '\n%s: pytest %s\n' "$who" "$run"
         # shellcheck disable=SC2086
-        "$@" python -m pytest $run </dev/null 2>&1 | tee "$place/log" || failed=1
-        summaries+=("$who: pytest $run" "$(tail -n 1 "$place/log")")
+        "$@" python -m pytest --numprocesses 2 --dist loadfile $run </dev/null 2>&1 | tee "$place/log" || failed=1
+        summaries+=("$who: pytest ${run%% --ignore*}" "$(tail -n 1 "$place/log")")
     done
 }
 
@@ -58,10 +63,9 @@ make_copy() {
     "$place/tree/tools/venv.sh" "$place/venv" test
 }
 
-browser=""
 PATH=$PWD/.venv/bin:$PATH suite "as $(id -un)"
 if [ "$(id -u)" -eq 0 ]; then
-    browser=seen
+    left_out=("${same[@]}")
     make_users
     make_copy
     delegate nbcontainer-many
