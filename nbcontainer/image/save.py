@@ -201,26 +201,40 @@ def _appearing_file(target: Path) -> Iterator[int]:
     with _told(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        try:
-            fd = os.open(target.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
-            named = False
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
-                raise
+        fd = _unnamed(target.parent)
+        has_name = fd < 0
+        if has_name:
             fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            named = True
         try:
             yield fd
             os.fsync(fd)
-            if not named:
-                # With a directory's descriptor, which means nothing here, Python calls linkat(2), which follows.
-                os.link(f"/proc/self/fd/{fd}", beside, src_dir_fd=fd, follow_symlinks=True)
-            os.rename(beside, target)
+            if has_name or (not _name(fd, target) and _name(fd, beside)):
+                os.rename(beside, target)
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
         finally:
             os.close(fd)
+
+
+def _unnamed(directory: Path) -> int:
+    """A file without a name; -1 where the file system has none."""
+    try:
+        return os.open(directory, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            raise
+        return -1
+
+
+def _name(fd: int, path: Path) -> bool:
+    """Give the file a name, unless something has it already."""
+    try:
+        # With a directory's descriptor, which means nothing here, Python calls linkat(2), which follows.
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 @contextmanager
