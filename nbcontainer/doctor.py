@@ -54,6 +54,35 @@ for name in ("lower", "upper", "work", "merged"):
 mounts.mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work,userxattr")
 open("merged/made", "w").close()
 """
+#: Kinds of links, then what a link's end can be given; each tried.
+_LINKS = """
+import socket
+from nbcontainer.network import tc
+from nbcontainer.network.wire import Rtnetlink
+rtnetlink = Rtnetlink(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE))
+rate, delay = tc.token_bucket(66, 10**6, "tbf"), tc.emulator(77, 1000, 0, 0.0, "netem", below_bucket=False)
+tries = {
+    "bridge": lambda: rtnetlink.link_add("bridge", "probe1", index=66),
+    "veth": lambda: rtnetlink.link_add("veth", "probe2", index=77),
+    "tbf": lambda: rtnetlink.request(*rate),
+    "netem": lambda: rtnetlink.request(*delay),
+}
+missing = []
+for name, try_ in tries.items():
+    try:
+        try_()
+    except OSError:
+        missing.append(name)
+if missing:
+    sys.exit("without " + ", ".join(missing))
+"""
+#: What each costs that is missing, and the module that brings it.
+_WITHOUT = {
+    "bridge": ("no networks but none and host", "bridge"),
+    "veth": ("no networks but none and host", "veth"),
+    "tbf": ("links of a topology cannot have a rate", "sch_tbf"),
+    "netem": ("links of a topology cannot delay or lose packets", "sch_netem"),
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +111,7 @@ def checks(home: Home | None = None) -> list[Check]:
         ("control groups", _cgroups),
         ("libseccomp", _seccomp),
         ("static busybox", _busybox),
+        ("links", _links),
         ("network tools", _tools),
         ("a way out", _way_out),
         ("disk", lambda: _disk(place)),
@@ -252,6 +282,19 @@ def _busybox() -> Check:
             "the image busybox cannot be made here",
             f"as root: {bootstrap.REMEDY}",
         )
+
+
+def _links() -> Check:
+    if _probe(idmap.single()):
+        costs = "no networks but none and host"
+        return Check("links", "warn", "cannot be tried without user namespaces", costs, "first of all user namespaces")
+    said = _probe(idmap.single(), _LINKS)
+    if not said:
+        return Check("links", "ok", ", ".join(_WITHOUT))
+    lacking = [name for name in _WITHOUT if name in said.removeprefix("without ").split(", ")] or ["bridge"]
+    costs = "; ".join(dict.fromkeys(_WITHOUT[name][0] for name in lacking))
+    modules = " ".join(_WITHOUT[name][1] for name in lacking)
+    return Check("links", "warn", said, costs, f"as root: modprobe -a {modules}, or a kernel that has them")
 
 
 def _tools() -> Check:

@@ -127,3 +127,12 @@ print(check.state, check.finding, check.remedy, sep="; ")
         pytest.skip("this interpreter or checkout cannot be read by other users")
     assert said.stdout.startswith("warn; newuidmap failed: "), said.stderr
     assert "apt-get install --reinstall uidmap" in said.stdout
+
+
+def test_links_that_this_kernel_cannot_make(home: Path) -> None:
+    found = {check.name: check for check in checks(Home(home))}["links"]
+    if found.state == "ok":
+        assert found.finding == "bridge, veth, tbf, netem"
+    else:
+        assert found.finding.startswith("without ")
+        assert found.remedy.startswith("as root: modprobe -a ")

@@ -22,7 +22,9 @@ def test_links_delay_and_lose() -> None:
     modprobe -d /tmp/root -a bridge veth sch_tbf sch_netem
     cd {host.ROOT}; export PYTHONDONTWRITEBYTECODE=1
     {sys.executable} -m pytest -q -p no:cacheprovider --timeout 200 -k "delay or rate" tests/topology/test_network.py
+    code=$?; {sys.executable} -m nbcontainer doctor; exit $code
     """
     done = host.run(run)
     assert done.exit_code == 0, done.output
     assert "2 passed" in done.output, done.output
+    assert "links: bridge, veth, tbf, netem" in done.output, done.output
