@@ -31,6 +31,8 @@ def serve(*, fds: list[int]) -> None:
     """
     sock = socket.socket(fileno=fds[0])
     process.set_name("nbcontainer-net")
+    # A container with --pid host sees this process: not what is in it.
+    process.prctl(process.PR_SET_DUMPABLE, 0)
     host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     while True:
         message, given, _, _ = socket.recv_fds(sock, MESSAGE, 4)

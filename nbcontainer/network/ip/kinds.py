@@ -62,6 +62,10 @@ def _learning(context: Context, words: Words, word: str) -> Attributes:
 
 _PROTOCOLS = {"802.1Q": 0x8100, "802.1q": 0x8100, "802.1ad": 0x88A8}
 _MACVLAN_MODES = {mode: mode for mode in ("private", "vepa", "bridge", "passthru", "source")}
+_BOND_MODES = {
+    "balance-rr": 0, "active-backup": 1, "balance-xor": 2, "broadcast": 3, "802.3ad": 4, "balance-tlb": 5,
+    "balance-alb": 6,
+}  # fmt: skip
 _IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 PORT_STATES = {"disabled": 0, "listening": 1, "learning": 2, "forwarding": 3, "blocking": 4}
 
@@ -172,6 +176,11 @@ KINDS: dict[str, dict[str, Read]] = {
         "id": _number("IFLA_VLAN_ID", 4095),
         "protocol": _choice("IFLA_VLAN_PROTOCOL", _PROTOCOLS),
     },
+    "bond": {
+        "mode": _choice("IFLA_BOND_MODE", _BOND_MODES),
+        "miimon": _number("IFLA_BOND_MIIMON"),
+        "min_links": _number("IFLA_BOND_MIN_LINKS"),
+    },
     "vrf": {"table": _number("IFLA_VRF_TABLE")},
     "geneve": {
         "id": _number("IFLA_GENEVE_ID", 0xFFFFFF),
@@ -193,7 +202,13 @@ KINDS: dict[str, dict[str, Read]] = {
 KINDS["gretap"] = KINDS["gre"]
 
 #: What a kernel is built with that has links of a type.
-CONFIG = {"dummy": "CONFIG_DUMMY", "ifb": "CONFIG_IFB", "vlan": "CONFIG_VLAN_8021Q", "bridge": "CONFIG_BRIDGE"}
+CONFIG = {
+    "dummy": "CONFIG_DUMMY",
+    "ifb": "CONFIG_IFB",
+    "vlan": "CONFIG_VLAN_8021Q",
+    "bridge": "CONFIG_BRIDGE",
+    "bond": "CONFIG_BONDING",
+}
 #: `ip link add DEV type vlan`: types that lie on another link.
 ON_A_LINK = {"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"}
 
