@@ -33,7 +33,9 @@ def listing(answer: Answer, where: str = "") -> Listing:
     caption, columns, make = _KINDS[answer.kind]
     place = f" in {where}" if where else ""
     rows = [made for row in answer.rows for made in make(row)]
-    return Listing(f"{caption}{place}", columns, tuple(rows), answer)
+    # Most columns are empty most of the time: what nothing has is not shown.
+    shown = tuple(column for column in columns if any(row.get(column.key) not in ("", None) for row in rows))
+    return Listing(f"{caption}{place}", shown or columns, tuple(rows), answer)
 
 
 def _plain(row: Row) -> list[Row]:
@@ -43,7 +45,7 @@ def _plain(row: Row) -> list[Row]:
 def _link(row: Row) -> list[Row]:
     other = row.get("link") or (f"if{row['link_index']}" if "link_index" in row else "")
     if "link_netns" in row or "link_netnsid" in row:
-        other += f" in {row.get('link_netns', row.get('link_netnsid'))}"
+        other += f" in {row['link_netns']}" if "link_netns" in row else f" in netnsid {row['link_netnsid']}"
     kind = row.get("linkinfo", {}).get("info_kind", row["link_type"])
     state = {"UP": "up", "DOWN": "down", "UNKNOWN": "up" if "UP" in row["flags"] else "down"}.get(
         row["operstate"], row["operstate"].lower()
