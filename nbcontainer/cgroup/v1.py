@@ -53,8 +53,8 @@ class GroupV1:
             raise
 
     def _make(self, controller: str) -> None:
-        if self.tops[controller] in (self.tops[made] for made in self._made):
-            return  # cpu and cpuacct are one mount on many machines
+        if self._is_in(controller):
+            return
         directory = self._directory(controller)
         try:
             os.mkdir(directory, 0o755)
@@ -64,6 +64,10 @@ class GroupV1:
         self._made.append(controller)
         if controller == "cpuset":
             self._inherit_cpuset(directory)
+
+    def _is_in(self, controller: str) -> bool:
+        """Whether it has a directory for a controller. cpu and cpuacct are one mount on many machines."""
+        return controller in self.tops and self.tops[controller] in (self.tops[made] for made in self._made)
 
     def _inherit_cpuset(self, directory: str) -> None:
         """A new cpuset is empty, and takes no process until it is not; so for every level up to the top."""
@@ -113,7 +117,7 @@ class GroupV1:
         """As `Group`: of the hierarchies that it is in."""
         found = {}
         for file, mapped in MAPPED.items():
-            if mapped.hierarchy in self._made:
+            if self._is_in(mapped.hierarchy):
                 try:
                     found[file] = mapped.read(self._directory(mapped.hierarchy))
                 except FileNotFoundError:
@@ -125,13 +129,13 @@ class GroupV1:
         return {
             file: [f"{self._directory(mapped.hierarchy)}/{name}" for name in mapped.files]
             for file, mapped in MAPPED.items()
-            if mapped.hierarchy in self._made
+            if self._is_in(mapped.hierarchy)
         }
 
     def notices(self) -> tuple[list[str], str | None]:
         """As `Group`. memory.rst, "OOM Control": v1 tells of it through an eventfd."""
-        files = [f"{self._directory('pids')}/pids.events"] if "pids" in self._made else []
-        return files, self._directory("memory") if "memory" in self._made else None
+        files = [f"{self._directory('pids')}/pids.events"] if self._is_in("pids") else []
+        return files, self._directory("memory") if self._is_in("memory") else None
 
     def attach(self, pid: int) -> None:
         """As `Group`."""
@@ -262,12 +266,12 @@ class GroupV1:
 
     def thaw(self) -> None:
         """As `Group`."""
-        if "freezer" in self._made:
+        if self._is_in("freezer"):
             write(f"{self._directory('freezer')}/freezer.state", "THAWED")
 
     def frozen(self) -> bool:
         """As `Group`."""
-        return "freezer" in self._made and read(f"{self._directory('freezer')}/freezer.state").strip() == "FROZEN"
+        return self._is_in("freezer") and read(f"{self._directory('freezer')}/freezer.state").strip() == "FROZEN"
 
     def kill(self) -> None:
         """As `Group`."""

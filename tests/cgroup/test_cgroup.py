@@ -356,7 +356,9 @@ def test_memory_high_slows_down(lab: Any) -> None:
         pytest.skip("v1 has no memory.high")
     demo = lab.cgroup("demo", memory_high="16M")
     assert demo.settings()["memory.high"] == str(16 << 20)
-    assert demo.exec([sys.executable, "-c", "kept = bytearray(b'x' * (24 << 20))"]).exit_code == 0
+    # It is not killed, but slowed down to next to nothing where there is no swap.
+    demo.exec(["timeout", "3", sys.executable, "-c", "kept = bytearray(b'x' * (24 << 20))"])
+    assert not demo.usage().oom_kills
     assert demo.usage().memory_high_events
     assert demo.events[0].kind == "memory.high reached"
 
