@@ -540,3 +540,20 @@ def test_who_was_killed_without_the_kernels_log(lab: Any, monkeypatch: pytest.Mo
     assert killed.kind == OOM_KILL
     assert killed.victim is not None
     assert killed.victim.command.startswith("python")
+
+
+@limited
+def test_who_is_killed_leaves_no_group_and_nobody_in_it(lab: Any) -> None:
+    code = (
+        "import subprocess, time; from nbcontainer.runtime import Lab; lab = Lab(); demo = lab.cgroup('a/demo')\n"
+        "with demo: child = subprocess.Popen(['sleep', '1000'])\n"
+        "demo.freeze(); print(lab.scope, child.pid, flush=True); time.sleep(1000)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        scope, pid = other.stdout.readline().split()
+        other.kill()
+    lab.prune()
+    assert list(Path("/sys/fs/cgroup").rglob(scope)) == []
+    status = Path(f"/proc/{pid}/status")
+    assert not status.exists() or "zombie" in status.read_text()
