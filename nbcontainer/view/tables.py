@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nbcontainer.view import html
+from nbcontainer.view import html, sorting
 
 #: Docker's tabwriter: no column is narrower than this, and three blanks stand between two.
 NARROWEST, PADDING = 10, 3
@@ -50,6 +50,8 @@ class Table:
         return str(self)
 
     def _repr_html_(self) -> str:
+        if len(self.rows) > 1 and self.columns:
+            return self._sortable()
         head = "".join(f'<th scope="col"{_class(column)}>{html.escape(column.header)}</th>' for column in self.columns)
         body = "".join(f"<tr>{self._row(cells)}</tr>" for cells in self.cells())
         if not body:
@@ -57,6 +59,26 @@ class Table:
         return html.framed(
             f'<table class="nbc-table"><caption>{html.escape(self.caption)}</caption>'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+    def _sortable(self) -> str:
+        """The same with buttons in the headers. Roles are said, since a grid in place of a table loses them."""
+        cells = self.cells()
+        by_column = [sorting.places(column) for column in zip(*cells, strict=True)]
+        last = len(self.columns) - 1
+        head = "".join(
+            f'<th scope="col"{_class(column)}>{html.escape(column.header)}'
+            f"{sorting.buttons(column.header, number == last)}</th>"
+            for number, column in enumerate(self.columns)
+        )
+        body = "".join(
+            f'<tr role="row"{sorting.row_style(places)}>{self._row(row)}</tr>'
+            for row, places in zip(cells, zip(*by_column, strict=True), strict=True)
+        )
+        return html.framed(
+            f'{sorting.rules(len(self.columns))}<form class="nbc-sorts" style="--n:{len(self.columns)}">'
+            f'<table class="nbc-table" role="table"><caption>{html.escape(self.caption)}</caption>'
+            f'<thead><tr role="row">{head}</tr></thead><tbody>{body}</tbody></table></form>'
         )
 
     def _row(self, cells: Sequence[str]) -> str:
