@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 VERSION = 1
 #: The base of an image of nothing.
 SCRATCH = "scratch"
+#: The frontends whose Dockerfiles are read here.
+_OURS = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?:[:@].*)?")
 #: What makes a step of its own; the other instructions only describe the image.
 _STEPS = (i.Copy, i.Run, i.Workdir)
 
@@ -73,6 +76,11 @@ class Build:
         """Build the target; the image. Raises `DockerfileError`, and whatever the image store raises."""
         for warning in self.file.warnings:
             self._tell("warning", None, warning)
+        frontend = self.file.directives.get("syntax", "")
+        if frontend and not _OURS.fullmatch(frontend):
+            self._tell(
+                "warning", None, f"# syntax={frontend} is not used: Dockerfiles are read as docker/dockerfile:1 does"
+            )
         target = self.file.target(self.options.target)
         for stage in self.file.needed(target, self._origin):
             self._states[stage.number] = _StageBuild(self, stage).run()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nbcontainer.build import run_mounts
 from nbcontainer.build.build import Build
 from nbcontainer.build.context import Context, find_dockerfile
 from nbcontainer.build.events import BuildEvent
@@ -83,6 +84,8 @@ class Builder:
         return lambda: self._watchers.remove(callback)
 
     def prune(self) -> tuple[int, int]:
-        """Forget the cache: how many steps it had, and the bytes of files that this gives back."""
+        """Forget the cache, and what RUN's cache mounts hold: how many steps there were, and the bytes that this
+        gives back."""
         self.done.clear()
-        return self.containers.images.steps.prune()
+        steps, size = self.containers.images.steps.prune()
+        return steps, size + run_mounts.prune(self.containers.lab)

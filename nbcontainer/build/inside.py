@@ -13,6 +13,7 @@ from nbcontainer.build.selection import Selection
 from nbcontainer.build.tree import Tree
 from nbcontainer.container import changes, rootfs
 from nbcontainer.errors import InvalidArgument
+from nbcontainer.lab.files import remove_tree
 from nbcontainer.syscalls import mounts
 
 TYPE_CHECKING = False
@@ -120,6 +121,15 @@ def make_cache(path: str, mode: int, uid: int, gid: int) -> None:
     except FileExistsError:
         return
     _own(path, mode, uid, gid)
+
+
+def remove_cache(path: str) -> int:
+    """Remove a cache mount's directory; bytes of its files."""
+    size = 0
+    for directory, _, files in os.walk(path):
+        size += sum(os.lstat(os.path.join(directory, name)).st_size for name in files)
+    remove_tree(path)
+    return size
 
 
 def _own(path: str, mode: int, uid: int, gid: int) -> None:

@@ -22,6 +22,7 @@ from nbcontainer.errors import InvalidArgument
 from nbcontainer.image import locks
 from nbcontainer.image.dockerfile.instructions import Mount
 from nbcontainer.lab import handle
+from nbcontainer.lab.handle import Handle
 
 #: Where a script of a here-document is found by the container: in its own /dev, so never in a layer.
 SCRIPTS = "/dev/pipes"
@@ -141,7 +142,7 @@ class Mounts:
         if mount.origin or mount.source:
             raise InvalidArgument("RUN --mount=type=cache: a cache that begins with files of a stage is not supported")
         lab = self.containers.lab
-        place = lab.home.images / "mounts" / lab.idmap.key
+        place = _caches(lab)
         for directory in (place.parent, place):
             directory.mkdir(mode=0o711, exist_ok=True)
         own(lab, place)
@@ -169,12 +170,32 @@ class Mounts:
         return path
 
 
+def _caches(lab: Handle) -> Path:
+    """Where the cache mounts of labs with the same ids are kept."""
+    return lab.home.images / "mounts" / lab.idmap.key
+
+
+def prune(lab: Handle) -> int:
+    """Remove what cache mounts hold, but for those that a build is using; bytes of their files."""
+    size = 0
+    for path in sorted(_caches(lab).glob("*")):
+        try:
+            with _held(path.parent.parent, path.name, "pruned"):
+                size += lab.call(inside.remove_cache, str(path))
+        except BlockingIOError:
+            continue
+    return size
+
+
 def _entry(target: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:
     return {"destination": target, "type": kind, "source": source, "options": options}
 
 
 class _held(AbstractContextManager[str]):
-    """A cache's directory by name, held against other builds as `sharing` says: `private` takes another one instead."""
+    """A cache's directory by name, held against other builds as `sharing` says: `private` takes another one instead.
+
+    For "pruned" raises `BlockingIOError` when a build is using it.
+    """
 
     def __init__(self, place: Path, identity: str, sharing: str) -> None:
         self._place, self._identity, self._sharing = place, identity, sharing
@@ -185,9 +206,11 @@ class _held(AbstractContextManager[str]):
             lock = str(self._place / f"{name}.lock")
             try:
                 how = fcntl.LOCK_SH if self._sharing == "shared" else fcntl.LOCK_EX
-                self._fd = locks.hold(lock, how | (fcntl.LOCK_NB if self._sharing == "private" else 0))
+                self._fd = locks.hold(lock, how | (0 if self._sharing in ("shared", "locked") else fcntl.LOCK_NB))
                 return name
             except BlockingIOError:
+                if self._sharing == "pruned":
+                    raise
                 turn += 1
                 name = f"{self._identity}-{turn}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from nbcontainer.errors import DockerfileError, InvalidArgument, UsageError
 from nbcontainer.magics.call import Call, shown
 from nbcontainer.magics.container_files import writing
 from nbcontainer.magics.grammar import Argument, Command, Option
+from nbcontainer.magics.image_registry import shown_while
 
 if TYPE_CHECKING:
     from nbcontainer.image.image import Image
@@ -28,9 +30,10 @@ def build(call: Call) -> Image:
     # In a notebook the output of a step that an earlier kernel has done is printed again, so that it repeats.
     replay = "IPython" in sys.modules
     try:
-        image = call.lab.builder.build(
-            _context(call), dockerfile=call.cell, file=call.get("file"), progress=progress, replay=replay, **options
-        )
+        with nullcontext() if quiet else shown_while(call):
+            image = call.lab.builder.build(
+                _context(call), dockerfile=call.cell, file=call.get("file"), progress=progress, replay=replay, **options
+            )
     except DockerfileError as error:
         call.say(error.excerpt)
         raise
