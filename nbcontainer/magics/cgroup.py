@@ -20,6 +20,8 @@ from nbcontainer.magics.grammar import Argument, Command, Option
 from nbcontainer.magics.watching import FOR, NO_STREAM, stream
 from nbcontainer.view import groups, stats
 from nbcontainer.view.tables import Table
+from nbcontainer.view.usage import Usage
+from nbcontainer.view.view import View
 
 if TYPE_CHECKING:
     from nbcontainer.cgroup.cgroup import Cgroup
@@ -119,7 +121,7 @@ def execute(call: Call) -> ExecResult:
     return shown(result)
 
 
-def watch(call: Call) -> Table:
+def watch(call: Call) -> Table | View:
     """What groups use; again and again, until Ctrl-C."""
     lab = call.lab
     for name in call.arguments:
@@ -131,7 +133,7 @@ def watch(call: Call) -> Table:
         rows = [stats.usage_row(name, samples.get(name), lab.cgroup_tree.get(name).settings()) for name in wanted]
         return Table("Usage of control groups", stats.USAGE_COLUMNS, tuple(rows))
 
-    return stream(call, table)
+    return stream(call, table, lambda made: Usage(lab, "cgroup/", call.arguments, made))
 
 
 def latest(call: Call, prefix: str) -> dict[str, Any]:

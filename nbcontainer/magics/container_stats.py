@@ -13,6 +13,7 @@ from nbcontainer.magics.grammar import Argument, Command, Option
 from nbcontainer.magics.watching import FOR, NO_STREAM, again, stream
 from nbcontainer.view import stats
 from nbcontainer.view.tables import Table
+from nbcontainer.view.usage import Usage
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
@@ -38,7 +39,12 @@ def show(call: Call) -> object:
         ]
 
     if call.get("format", "table").strip() == "table":
-        return stream(call, lambda: Table("Usage of containers", stats.STATS_COLUMNS, tuple(rows())))
+        names = [container.name for container, _ in asked]
+        return stream(
+            call,
+            lambda: Table("Usage of containers", stats.STATS_COLUMNS, tuple(rows())),
+            lambda table: Usage(call.lab, "container/", names, table),
+        )
     return again(
         call, rows, lambda made: formats.show_rows(call, "Usage of containers", stats.STATS_COLUMNS, made, KNOWN)
     )

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from nbcontainer.errors import InvalidArgument
 from nbcontainer.magics.call import Call, shown
 from nbcontainer.magics.grammar import Option
+from nbcontainer.view import frontend
 from nbcontainer.view.tables import Table
+from nbcontainer.view.view import View
 
 M = TypeVar("M")
 T = TypeVar("T")
@@ -23,13 +25,17 @@ INTERVAL, FIRST = 1.0, 0.25
 HOME = "\033[H\033[J"
 
 
-def stream(call: Call, make: Callable[[], Table]) -> Table:
+def stream(call: Call, make: Callable[[], Table], live: Callable[[Table], View] | None = None) -> Table | View:
     """Show `make()`'s tables, each in the place of the one before, until Ctrl-C, or once with --no-stream.
 
-    The last one.
+    The last one. In a page, `live(table)` is shown instead, which goes on by itself.
     """
     if call.get("no_stream"):
         return again(call, make, call.show_table)
+    if live is not None and call.get("for") is None and frontend.live():
+        make()
+        time.sleep(FIRST)
+        return call.show(live(make()))
     place = Place()
     return shown(again(call, make, place.show))
 
