@@ -108,6 +108,18 @@ def processes_inside(init: int) -> list[dict[str, str]]:
     return rows
 
 
+def every_process_inside() -> list[dict[str, str]]:
+    """Runs inside: every process of the lab that may be looked at, and as NAMESPACE the number of its pid namespace."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    rows = []
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
+        try:
+            rows.append({**_row(pid, ticks), "NAMESPACE": str(os.stat(f"/proc/{pid}/ns/pid").st_ino)})
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has ended, or is one of ours, into which nobody may look
+    return rows
+
+
 def _row(pid: int, ticks: int) -> dict[str, str]:
     with open(f"/proc/{pid}/stat") as file:
         text = file.read()

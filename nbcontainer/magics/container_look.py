@@ -19,6 +19,8 @@ from nbcontainer.magics.call import Call, Output, shown
 from nbcontainer.magics.formats import FILTER, FORMAT, NO_TRUNC
 from nbcontainer.magics.grammar import Argument, Command, Option
 from nbcontainer.view import frontend, rows, words
+from nbcontainer.view.container_namespaces import ContainerNamespaces
+from nbcontainer.view.container_steps import ContainerSteps
 from nbcontainer.view.namespaces import namespace_table
 from nbcontainer.view.tables import Column, Table
 from nbcontainer.view.template import Template, go_json
@@ -199,6 +201,11 @@ def _ps_columns(words: Sequence[str]) -> list[str]:
     raise InvalidArgument(f"ps option {words[0]} is not supported: -o COLUMN[,COLUMN...] is")
 
 
+def explain(call: Call) -> object:
+    """The steps that made a container."""
+    return call.show(ContainerSteps(call.lab.containers.get(call.arguments[0])))
+
+
 def port(call: Call) -> object:
     """Where a container's ports are published."""
     container = call.lab.containers.get(call.arguments[0])
@@ -220,7 +227,11 @@ def namespaces(call: Call) -> object:
     for container in wanted:
         if container.entry is None:
             raise Conflict(f"Container {container.name} is not running")
-    return call.show_table(namespace_table(call.lab, wanted))
+    table = namespace_table(call.lab, wanted)
+    if frontend.live():
+        call.show(ContainerNamespaces(call.lab, [c.name for c in wanted] if call.arguments else [], table))
+        return shown(table)
+    return call.show_table(table)
 
 
 EVENT_TESTS: dict[str, formats.Test] = {
@@ -326,6 +337,9 @@ COMMANDS = (
         "top", "Display the running processes of a container", (),
         (Argument("CONTAINER", completes="running"), Argument("ps OPTIONS", required=False, repeats=True)),
         action=top, stops_at_argument=True,
+    ),
+    Command(
+        "explain", "Show the steps that made a container as a timeline", (), (ONE,), action=explain,
     ),
     Command(
         "port", "List port mappings or a specific mapping for the container", (),

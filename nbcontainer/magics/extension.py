@@ -22,7 +22,7 @@ from nbcontainer.magics.completion import complete
 from nbcontainer.magics.dispatch import DOCKER, ROOTS, dispatch
 from nbcontainer.magics.grammar import Command
 from nbcontainer.magics.live import LIVE
-from nbcontainer.view import groups, layers, network, objects, packets, topology
+from nbcontainer.view import frontend, groups, layers, network, objects, packets, topology
 
 Undo = list[Callable[[], object]]
 
@@ -40,6 +40,7 @@ def load(ipython: Any) -> None:
     _add_completer(ipython, undo)
     _add_displayhook(ipython, undo)
     _add_views(ipython, undo)
+    _add_card(ipython, undo)
 
 
 def unload(ipython: Any) -> None:
@@ -191,6 +192,24 @@ def _add_views(ipython: Any, undo: Undo) -> None:
         if text is not None:
             formatters["text/plain"].for_type_by_name(module, name, _pretty(text))
             undo.append(_popper(formatters["text/plain"], f"{module}.{name}"))
+
+
+def _add_card(ipython: Any, undo: Undo) -> None:
+    """A container as a cell's last value: in a page its card has buttons."""
+
+    def card(container: Any, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        if not frontend.live():
+            return {}
+        from nbcontainer.view.container_card import ContainerCard
+        from nbcontainer.view.widgets import widget
+
+        made = container.__dict__.setdefault("_card", ContainerCard(container))
+        return {"application/vnd.jupyter.widget-view+json": widget.of(made).get_view_spec()}
+
+    formatter = ipython.display_formatter.mimebundle_formatter
+    module, name = "nbcontainer.container.container", "Container"
+    formatter.for_type_by_name(module, name, card)
+    undo.append(_popper(formatter, f"{module}.{name}"))
 
 
 def _popper(formatter: Any, name: str) -> Callable[[], object]:

@@ -19,7 +19,7 @@ from nbcontainer.view.tables import Column, Table
 if TYPE_CHECKING:
     from nbcontainer.container.execute import ExecResult
     from nbcontainer.runtime import Lab
-    from nbcontainer.view.lab_topology.topology import LabTopology
+    from nbcontainer.view.view import View
 
 
 def overview(call: Call) -> Lab:
@@ -86,11 +86,25 @@ def reset(call: Call) -> Lab:
     return runtime.reset_lab()
 
 
-def topology(call: Call) -> LabTopology:
+def topology(call: Call) -> View:
     """The lab as a graph."""
     from nbcontainer.view.lab_topology.topology import LabTopology
 
     return call.show(LabTopology(call.lab))
+
+
+def processes(call: Call) -> View:
+    """Every process of the lab."""
+    from nbcontainer.view.lab_processes import LabProcesses
+
+    return call.show(LabProcesses(call.lab))
+
+
+def dashboard(call: Call) -> View:
+    """Everything in one view."""
+    from nbcontainer.view.lab_dashboard import LabDashboard
+
+    return call.show(LabDashboard(call.lab))
 
 
 def shell(call: Call) -> None:
@@ -156,6 +170,8 @@ LAB = Command(
             (), (Argument("NAME", required=False, completes="lab"),), action=use,
         ),
         Command("topology", "Show what is in the lab and how it is connected, live", action=topology),
+        Command("processes", "Show every process as a tree, with its pids in the lab and inside", action=processes),
+        Command("dashboard", "Show the lab in one view: topology, usage, containers, processes", action=dashboard),
         Command(
             "shell", "Open a terminal on the lab's host: a shell, or COMMAND", (),
             (Argument("COMMAND", required=False), Argument("ARG", required=False, repeats=True)),

@@ -29,7 +29,8 @@ def test_stats(notebook: Any) -> None:
     state = view.evaluate(
         """e => {
             const {series, limits} = e.usage;
-            const last = name => Object.fromEntries(Object.entries(series.values.get(name)).map(([k, v]) => [k, v.at(-1)]));
+            const last = name =>
+                Object.fromEntries(Object.entries(series.values.get(name)).map(([k, v]) => [k, v.at(-1)]));
             return {names: series.names, limits: limits(), busy: last('busy'), idle: last('idle'),
                     marks: [...new Set(series.marks.map(m => m.name + ' ' + m.what))]};
         }"""
@@ -45,7 +46,8 @@ def test_stats(notebook: Any) -> None:
     # What is started appears, and is marked when it is killed.
     page.python(EATS)
     page.page.wait_for_function(
-        "() => document.querySelector('.nbc-usage').usage.series.marks.some(m => m.name === 'eats' && m.what === 'oom')",
+        "() => document.querySelector('.nbc-usage').usage.series.marks"
+        ".some(m => m.name === 'eats' && m.what === 'oom')",
     )
     page.page.wait_for_timeout(3000)
     page.pictures(view, "usage")

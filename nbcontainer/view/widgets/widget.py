@@ -32,6 +32,10 @@ PATIENCE = 60.0
 _numbers = itertools.count(1)
 
 
+def _next_id() -> str:
+    return hashlib.sha256(f"nbcontainer/view/{next(_numbers)}".encode()).hexdigest()[:32]
+
+
 class LiveView(anywidget.AnyWidget):
     """The kernel's end of one view, in however many pages it is shown."""
 
@@ -50,8 +54,7 @@ class LiveView(anywidget.AnyWidget):
         self._kept: deque[tuple[Mapping[str, Any], Sequence[bytes]]] = deque()
         self._stale = False
         self._timer: asyncio.TimerHandle | None = None
-        number = hashlib.sha256(f"nbcontainer/view/{next(_numbers)}".encode()).hexdigest()[:32]
-        super().__init__(bundle=bundle(view.bundle), snapshot=view.snapshot(), model_id=number)
+        super().__init__(bundle=bundle(view.bundle), snapshot=view.snapshot(), model_id=_next_id())
         self.on_msg(self._said)
 
     @property
@@ -144,3 +147,8 @@ def of(view: Live) -> LiveView:
     if known is None:
         known = view.__dict__["_widget"] = LiveView(view)
     return known
+
+
+def box(views: Sequence[Live]) -> Any:
+    """The widgets of several views, one below the other."""
+    return ipywidgets.VBox([of(view) for view in views], model_id=_next_id())
