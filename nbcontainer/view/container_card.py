@@ -40,7 +40,8 @@ class ContainerCard(PageView):
         shown = ""
         if self._logs:
             text = self.container.logs(tail=LINES)
-            shown = f'<pre class="nbc-screen" tabindex="0" aria-label="Logs">{escape(text) or "(nothing)"}</pre>'
+            pre = f'<pre class="nbc-screen" tabindex="0" aria-label="Logs">{escape(text) or "(nothing)"}</pre>'
+            shown = f'<div class="nbc">{pre}</div>'
         return f'{self.html()}<div class="nbc-buttons">{made}</div>{shown}'
 
     def act(self, what: str) -> str:

@@ -1,0 +1,97 @@
+"""Views made of HTML: processes, namespaces, steps, cards, the dashboard."""
+
+from __future__ import annotations
+
+import threading
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from nbcontainer.errors import NotFound
+from nbcontainer.view.container_card import ContainerCard
+from nbcontainer.view.container_namespaces import ContainerNamespaces
+from nbcontainer.view.container_steps import ContainerSteps
+from nbcontainer.view.lab_dashboard import LabDashboard
+from nbcontainer.view.lab_processes import LabProcesses
+
+
+def rows(view: Any) -> list[list[str]]:
+    return [line.split() for line in view.text().splitlines()[1:]]
+
+
+def test_processes_are_those_of_the_containers(lab: Any, busybox: Any) -> None:
+    web = lab.containers.run("busybox", ["sh", "-c", "sleep 1000 & sleep 1001"], detach=True, name="web")
+    view = LabProcesses(lab)
+    told = {row["PID"]: row["NSPID"] for row in web.top(["PID", "NSPID"])}
+    shown = {line[-2]: line[-1] for line in rows(view) if "web" in line}
+    assert shown == told
+    assert "sleeping" in view.html()
+    assert "sleeping" not in view.text()
+
+
+def test_who_shares_what_is_as_the_kernel_has_it(lab: Any, busybox: Any) -> None:
+    web = lab.containers.run("busybox", ["sleep", "1000"], detach=True, name="web")
+    side = lab.containers.run("busybox", ["sleep", "1000"], detach=True, name="side", network="container:web")
+    view = ContainerNamespaces(lab)
+    assert view.inodes["web"] == web.namespaces
+    assert view.inodes["side"]["net"] == web.namespaces["net"] != side.namespaces["pid"]
+    columns = view.text().splitlines()[0].split()
+    line = view.text().splitlines()[3]
+    start = view.text().splitlines()[0].index("NETWORK")
+    assert columns[:3] == ["NAME", "MOUNT", "NETWORK"]
+    assert line[start:].startswith("of web")
+    with pytest.raises(NotFound):
+        ContainerNamespaces(lab, ["nothing"])
+
+
+def test_steps_without_times_in_the_text(lab: Any, busybox: Any) -> None:
+    texts = []
+    for _ in range(2):
+        container = lab.containers.run("busybox", ["true"], name="web")
+        view = ContainerSteps(container)
+        ElementTree.fromstring(view.svg())
+        texts.append(view.text())
+        container.remove()
+    assert "seccomp" in texts[0]
+    assert "µs" not in texts[0]
+    assert texts[0].splitlines()[0].split() == ["STEP", "WHAT"]
+
+
+def test_a_card_follows_its_container_and_its_buttons_act(lab: Any, busybox: Any) -> None:
+    web = lab.containers.run("busybox", ["sh", "-c", "echo hello; sleep 1000"], detach=True, name="web")
+    card = ContainerCard(web)
+    told: list[Mapping[str, Any]] = []
+    came = threading.Condition()
+
+    def emit(message: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
+        with came:
+            told.append(message)
+            came.notify_all()
+
+    def says(text: str) -> None:
+        with came:
+            assert came.wait_for(lambda: any(text in str(message["data"]) for message in told), 60), told
+
+    end = lab.loop.do(card.begin, emit)
+    says("Up Less than a minute")
+    lab.loop.do(card.receive, {"kind": "act", "what": "logs"}, ())
+    says("hello")
+    web.kill()
+    says("Exited (137)")
+    lab.loop.do(card.receive, {"kind": "act", "what": "pause"}, ())
+    says("is not running")
+    lab.loop.do(card.receive, {"kind": "act", "what": "remove"}, ())
+    lab.loop.do(end)
+    assert lab.containers._watchers == []
+    assert lab.containers.get("web") is web
+
+
+def test_the_dashboard_is_its_parts(lab: Any, busybox: Any) -> None:
+    lab.containers.run("busybox", ["sleep", "1000"], detach=True, name="web")
+    forms = LabDashboard(lab)._repr_mimebundle_()
+    assert set(forms) == {"text/plain", "text/html"}
+    assert "docker0" in forms["text/plain"]
+    assert "sleep 1000" in forms["text/plain"]
+    assert "data:image/svg+xml;base64," in forms["text/html"]
