@@ -61,7 +61,7 @@ def test_processes_namespaces_and_steps(notebook: Any) -> None:
     page.python("%container exec -d db sleep 777")
     expect(processes).to_contain_text("sleep 777")
     namespaces = page.run(2).locator(".nbc-page")
-    expect(namespaces.locator("tr", has_text="sidecar").locator("td").nth(2)).to_have_text("of web")
+    expect(namespaces.locator("tr", has_text="sidecar")).to_contain_text("shared: web")
     page.pictures(namespaces, "namespaces")
     page.pictures(processes, "processes")
     page.run(3)

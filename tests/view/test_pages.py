@@ -7,11 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytest
-
-from nbcontainer.errors import NotFound
 from nbcontainer.view.container_card import ContainerCard
-from nbcontainer.view.container_namespaces import ContainerNamespaces
 from nbcontainer.view.container_steps import ContainerSteps
 from nbcontainer.view.lab_dashboard import LabDashboard
 from nbcontainer.view.lab_processes import LabProcesses
@@ -29,21 +25,6 @@ def test_processes_are_those_of_the_containers(lab: Any, busybox: Any) -> None:
     assert shown == told
     assert "sleeping" in view.html()
     assert "sleeping" not in view.text()
-
-
-def test_who_shares_what_is_as_the_kernel_has_it(lab: Any, busybox: Any) -> None:
-    web = lab.containers.run("busybox", ["sleep", "1000"], detach=True, name="web")
-    side = lab.containers.run("busybox", ["sleep", "1000"], detach=True, name="side", network="container:web")
-    view = ContainerNamespaces(lab)
-    assert view.inodes["web"] == web.namespaces
-    assert view.inodes["side"]["net"] == web.namespaces["net"] != side.namespaces["pid"]
-    columns = view.text().splitlines()[0].split()
-    line = view.text().splitlines()[3]
-    start = view.text().splitlines()[0].index("NETWORK")
-    assert columns[:3] == ["NAME", "MOUNT", "NETWORK"]
-    assert line[start:].startswith("of web")
-    with pytest.raises(NotFound):
-        ContainerNamespaces(lab, ["nothing"])
 
 
 def test_steps_without_times_in_the_text(lab: Any, busybox: Any) -> None:
