@@ -14,7 +14,7 @@ from nbcontainer.view.tables import Column, Table
 
 if TYPE_CHECKING:
     from nbcontainer.topology.network import TopologyNetwork
-    from nbcontainer.topology.results import Flow, Path, Reach
+    from nbcontainer.topology.results import Flow, Flows, Path, Reach
 
 #: Seconds that a throughput is measured for, unless told otherwise.
 SECONDS = 1
@@ -82,9 +82,12 @@ def ping(call: Call) -> Reach:
     return call.show(chosen(call).pingall(names, count=call.get("count", 1)))
 
 
-def iperf(call: Call) -> Flow:
-    """What TCP carries from the first to the second."""
-    return call.show(chosen(call).iperf(*call.arguments, seconds=call.get("time", SECONDS)))
+def iperf(call: Call) -> Flow | Flows:
+    """What TCP carries from the first to the second; of more, between each two of them."""
+    seconds, network = call.get("time", SECONDS), chosen(call)
+    if len(call.arguments) > 2:
+        return call.show(network.flows(call.arguments, seconds=seconds))
+    return call.show(network.iperf(*call.arguments, seconds=seconds))
 
 
 def trace(call: Call) -> Path:
@@ -144,8 +147,9 @@ TOPOLOGY = Command(
             (Argument("NODE", required=False, repeats=True, completes="node"),), aliases=("pingall",), action=ping,
         ),
         Command(
-            "iperf", "Measure what TCP carries from one host to another",
-            (NAME, Option("time", "t", "int", "For how many seconds", default=str(SECONDS))), TWO, action=iperf,
+            "iperf", "Measure what TCP carries from the first host to the last, or between those that are named",
+            (NAME, Option("time", "t", "int", "For how many seconds", default=str(SECONDS))),
+            (Argument("NODE", required=False, repeats=True, completes="node"),), action=iperf,
         ),
         Command("trace", "Show the way from one host to another, through routers and switches", (NAME,), TWO,
                 action=trace),

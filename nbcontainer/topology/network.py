@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,7 @@ from nbcontainer.topology import build, ping, relink, throughput, trace
 from nbcontainer.topology.graph import Node, Topology
 from nbcontainer.topology.path import found_path
 from nbcontainer.topology.plan import Plan
-from nbcontainer.topology.results import Flow, Path, Reach
+from nbcontainer.topology.results import Flow, Flows, Path, Reach
 from nbcontainer.topology.settle import PATIENCE
 from nbcontainer.topology.wiring import wiring
 
@@ -118,8 +119,18 @@ class TopologyNetwork:
         }
         return Reach(names, rtts, count)
 
-    def iperf(self, sender: str, receiver: str, *, seconds: float = 1.0, timeout: float = 10.0) -> Flow:
-        """What TCP carries from one host to another in `seconds`. Raises `Unavailable` where there is no connection."""
+    def iperf(
+        self, sender: str | None = None, receiver: str | None = None, *, seconds: float = 1.0, timeout: float = 10.0
+    ) -> Flow:
+        """What TCP carries in `seconds` from one host to another; as in Mininet, from the first to the last by default.
+
+        Raises `Unavailable` where there is no connection after `timeout` seconds.
+        """
+        hosts = self._with_address()
+        if sender is None or receiver is None:
+            if len(hosts) < 2:
+                raise InvalidArgument(f"{self.name} has fewer than two hosts: name a sender and a receiver")
+            sender, receiver = sender or hosts[0], receiver or hosts[-1]
         self._place(sender), self._place(receiver)
         address = self.address(receiver)
         try:
@@ -127,6 +138,12 @@ class TopologyNetwork:
         except OSError as error:
             raise Unavailable(f"no TCP connection from {sender} to {receiver} ({address}): {error.strerror}") from None
         return Flow(sender, receiver, 8 * count / took if took else 0.0)
+
+    def flows(self, hosts: Iterable[str] | None = None, *, seconds: float = 1.0, timeout: float = 10.0) -> Flows:
+        """The same for every pair of hosts, one pair after the other."""
+        names = list(hosts) if hosts is not None else self._with_address()
+        pairs = itertools.combinations(names, 2)
+        return Flows(self.iperf(a, b, seconds=seconds, timeout=timeout) for a, b in pairs)
 
     def trace(self, source: str, target: str, *, most: int = 30, timeout: float = 1.0) -> Path:
         """The way from one host to another: routers by their answers, switches by what they have learned."""

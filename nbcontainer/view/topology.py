@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nbcontainer.errors import NbcontainerError
 from nbcontainer.topology.plan import Plan
 from nbcontainer.topology.results import rate_text
 from nbcontainer.view import html
@@ -23,8 +24,11 @@ DOT_RADIUS = 6
 
 
 def topology_text(topology: Topology) -> str:
-    """Every node with its address and its links, as Mininet's `net`."""
-    plan = Plan.of(topology)
+    """Every node with its address and its links, as Mininet's `net`; why not, where no addresses can be given."""
+    try:
+        plan = Plan.of(topology)
+    except NbcontainerError as error:
+        return f"{topology.name}: {_counts(topology)}; {error}"
     rows: list[Sequence[str]] = [("NODE", "KIND", "ADDRESS", "LINKS")]
     for name, node in topology.nodes.items():
         addresses = " ".join(map(str, plan.addresses(name)))
@@ -57,7 +61,10 @@ def network_html(network: TopologyNetwork) -> str:
 
 def topology_html(topology: Topology) -> str:
     """A figure: hosts, switches, routers, their addresses, and what their links are like."""
-    plan = Plan.of(topology)
+    try:
+        plan = Plan.of(topology)
+    except NbcontainerError:
+        plan = Plan(topology, {name: [] for name in topology.nodes})
     placed = layout(list(topology.nodes), [link.ends for link in topology.links])
     parts = [*_lines(topology, placed), *(_node(node, placed, _said(plan, node)) for node in topology.nodes.values())]
     width, height = max(placed.width, 1), max(placed.height, 1)

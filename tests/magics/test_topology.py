@@ -52,6 +52,7 @@ def test_a_cell_and_what_is_asked_of_it(shell: Any) -> None:
     assert cell(shell, "%topology trace h1 h2") == "HOP   NODE   ADDRESS    THROUGH\n1     h2     10.0.0.2   s1\n"
     assert "Mbit/s" in cell(shell, "flow = %topology iperf h1 h2")
     assert 1 < shell.user_ns["flow"].mbit < 6
+    assert cell(shell, "%topology iperf").startswith("h1 -> h2: ")
     assert cell(shell, "%topology link h1 s1 down\n%topology link h1 s1 up\n%topology ping") == reached
     assert complete(TOPOLOGY, ["ping", "h"], LIVE) == ["h1", "h2"]
     assert complete(TOPOLOGY, ["up", "t"], LIVE) == ["tree"]

@@ -236,6 +236,7 @@ def test_a_script_reads_like_the_network_it_builds() -> None:
         current_lab().close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it may strike in a __del__
 def test_ctrl_c_leaves_nothing(lab: Any) -> None:
     """Wherever it strikes: before the namespaces, between the links, or when all is up."""
 
@@ -265,3 +266,12 @@ def test_a_link_that_was_deleted_by_hand(lab: Any) -> None:
         assert not net.pingall(timeout=0.3)
         with pytest.raises(NotFound, match="link s1-eth1 is gone: it was deleted by hand"):
             net.cut("h1", "s1")
+
+
+def test_what_tcp_carries_between_every_two(lab: Any) -> None:
+    with Topology.star(3).up(lab) as net:
+        flows = net.flows(seconds=0.2)
+        assert [(flow.sender, flow.receiver) for flow in flows] == [("h1", "h2"), ("h1", "h3"), ("h2", "h3")]
+        assert all(flow.mbit > 1 for flow in flows)
+        assert str(flows).startswith("h1 -> h2: ")
+        assert net.iperf(seconds=0.2).receiver == "h3"

@@ -61,5 +61,12 @@ def test_a_figure_escapes_and_says_what_links_are_like() -> None:
     assert topology_text(net).splitlines()[0] == "slow: 1 host, 1 router, 1 link"
 
 
+def test_what_cannot_be_planned_is_a_figure_all_the_same() -> None:
+    net = Topology("torn")
+    net.link(net.host("a", ip="10.1.0.1/24"), net.host("b", ip="10.2.0.1/24"))
+    assert topology_html(net).count("<rect ") == 2
+    assert "no router between them" in topology_text(net)
+
+
 def test_nothing_is_a_figure_too() -> None:
     assert "<svg" in topology_html(Topology())

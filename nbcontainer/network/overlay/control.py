@@ -11,6 +11,7 @@ import hmac
 import json
 import secrets
 import socket
+import struct
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Self
@@ -22,6 +23,8 @@ from nbcontainer.network.overlay.hub import Hub
 
 #: The longest line. An entry has some hundred bytes.
 LINE = 1 << 16
+#: Seconds that a node may leave what it is sent unread, once all buffers are full.
+SLOWEST = 5
 #: Seconds that an answer may take.
 PATIENCE = 30.0
 
@@ -89,6 +92,7 @@ class _Session:
         self.sock = sock
         self.known = False
         self._sending = threading.Lock()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SLOWEST, 0))
         self._watches: dict[int, Callable[[], None]] = {}
         self._networks: set[tuple[str, str]] = set()
 
@@ -149,13 +153,13 @@ class _Session:
         return None
 
     def send(self, message: dict[str, Any]) -> None:
-        """One line. A node that is gone is noticed by who reads from it."""
+        """One line. A node that is gone, or does not read, loses its connection: the others do not wait for it."""
         data = json.dumps(message).encode() + b"\n"
         with self._sending:
             try:
                 self.sock.sendall(data)
             except OSError:
-                pass
+                _shut(self.sock)
 
     def close(self) -> None:
         """The node is gone, and what it had with it."""

@@ -174,3 +174,21 @@ def test_any_line_is_answered(line: bytes) -> None:
         sock.sendall(line.replace(b"\n", b"") + b"\n")
         answer = json.loads(lines.readline())
         assert "error" in answer or "result" in answer or "watch" in answer
+
+
+def test_a_node_that_does_not_read_is_dropped() -> None:
+    """Nobody waits for it: what others announce is heard by the rest."""
+    hub = Hub()
+    hub.define("192.168.50.1", NET)
+    with Server(hub) as server, socket.create_connection(server.address) as sock:
+        requests = [
+            {"id": 1, "do": "hello", "args": [server.token]},
+            *({"id": 2 + n, "do": "watch", "args": ["192.168.50.2", "net", n]} for n in range(300)),
+        ]
+        for request in requests:
+            sock.sendall(json.dumps(request).encode() + b"\n")
+        heard = Heard()
+        hub.watch("192.168.50.3", "net", heard)
+        for last in range(2, 250):
+            hub.announce(entry(last, 1, "x" * 200))
+        heard.wait(lambda entries: len(entries) == 248)
