@@ -32,7 +32,6 @@ _JOINED = (
 def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
     """Enter the container behind the pidfd `fds[1]` and become `request["process"]`. Errors go over `fds[0]`."""
     sync = socket.socket(fileno=fds[0])
-    trace = Recorder()
     stage = "set-up"
     try:
         target, rest = fds[1], fds[2:]
@@ -42,11 +41,9 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
         for fd in cgroups:
             os.write(fd, b"0")
             os.close(fd)
-        trace.step("cgroup", "join")
         namespaces.setns(target, _JOINED)
         os.close(target)
         os.chdir("/")
-        trace.step("namespace", "join")
         stage = "command"
         arguments = request["process"]
         if arguments.get("terminal"):
@@ -62,9 +59,7 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
             arguments["args"][0], confine.environment_path(arguments["env"]), arguments["cwd"]
         )
         capabilities.drop_bounding(arguments["capabilities"].get("bounding", []))
-        confine.become(arguments, filter_, user, trace)
-        trace.step("exec", program)
-        sync.send(json.dumps({"trace": trace.notes}).encode())
+        confine.become(arguments, filter_, user, Recorder())
         confine.execute(arguments, program)
     except BaseException as error:
         exit_code = confine.exit_code_for(error) if stage == "command" else 125
