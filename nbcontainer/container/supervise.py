@@ -23,6 +23,7 @@ def fork_program() -> None:
         os.setpgid(0, 0)
         return
     process.set_name("init")
+    process.set_command_line("init")
     process.close_from(3)
 
     def forward(number: int, frame: FrameType | None) -> None:

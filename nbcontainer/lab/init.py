@@ -70,6 +70,7 @@ def main(control_fd: int, events_fd: int, owner_fd: int) -> None:
         process.set_name("nbcontainer")
         os.umask(0o022)
         host.furnish(config["hostname"], attach)
+        process.set_command_line("nbcontainer")  # and so for every process forked from here
         for fd in attach:
             os.close(fd)
         move_path(config["path"], config["moved"])

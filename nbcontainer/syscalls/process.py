@@ -42,6 +42,19 @@ def set_name(name: str) -> None:
     prctl(PR_SET_NAME, ctypes.addressof(buffer))
 
 
+def set_command_line(text: str) -> None:
+    """What `ps` shows as the command: written over the arguments, which else tell where on the machine we lie.
+
+    proc(5), /proc/PID/cmdline is that memory, and readable by whoever sees the process; its place is in /proc/PID/stat.
+    """
+    with open("/proc/self/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end: fields 48 and 49, the first here is 3
+    data = text.encode()[: max(0, end - start - 1)]
+    ctypes.memset(start, 0, end - start)
+    ctypes.memmove(start, data, len(data))
+
+
 def default_signal(number: int) -> None:
     """signal(2) with SIG_DFL, for a process about to execute: Python's own goes through enums, and many pages."""
     if libc.signal(number, None) == _SIG_ERR:

@@ -163,3 +163,14 @@ def test_a_system_call_newer_than_the_profile_is_not_implemented(lab: Any) -> No
     ask = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); libc.syscall({}); print(ctypes.get_errno())"
     for number, said in ((500, errno.ENOSYS), (SWAPON, errno.EPERM)):
         assert lab.containers.run("host", ["python3", "-c", ask.format(number)]).logs() == f"{said}\n"
+
+
+def test_nothing_tells_where_on_the_machine_we_lie(lab: Any) -> None:
+    watch = "while :; do cat /proc/[0-9]*/cmdline; done > /seen 2>/dev/null"
+    c = lab.containers.run("busybox", ["sh", "-c", watch], init=True, detach=True)
+    for _ in range(20):  # the process that enters, as long as it is ours, is seen from inside too
+        c.exec(["true"])
+    assert c.exec(["cat", "/proc/1/cmdline"]).stdout.strip(b"\0") == b"init"
+    seen = c.exec(["cat", "/seen"]).stdout
+    assert b"sh\0-c" in seen
+    assert b"python" not in seen
