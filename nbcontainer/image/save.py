@@ -66,6 +66,9 @@ def save(store: Store, images: Sequence[Saved], target: Path, form: str) -> None
         tar = TarWriter(lambda data: write_sparse(file, compressor.compress(data)))
         for name, data in documents.items():
             tar.add_bytes(name, data)
+        for directory in ("blobs", "blobs/sha256"):
+            # skopeo makes those that are missing root's own, which an ordinary user may not.
+            tar.add(Entry(directory, "directory", 0o755, 0, 0, 0))
         for name, data in layout.small.items():
             tar.add_bytes(name, data)
         for blob, path in layout.layers.items():

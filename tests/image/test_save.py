@@ -32,7 +32,7 @@ def images(home: Path, lab: Any, busybox: Any) -> Any:
 
 def contents(path: Path) -> dict[str, bytes]:
     with tarfile.open(path) as tar:
-        return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+        return {one.name: tar.extractfile(one).read() for one in tar if one.isfile()}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
