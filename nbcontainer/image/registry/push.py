@@ -252,10 +252,15 @@ class Push:
             if shown:
                 self._progress(Event("Pushing", shown, at, found.size))
         joined = "&" if "?" in location else "?"
-        response = client.call(
-            "PUT", f"{location}{joined}digest={found.digest}", scope, (201, 204), {"Content-Length": "0"}
-        )
-        client.text(response)
+        nothing = {"Content-Length": "0"}
+        try:
+            response = client.call("PUT", f"{location}{joined}digest={found.digest}", scope, (201, 204), nothing)
+        except (Lost, Refused):
+            # The answer to an earlier attempt may have got lost, and then there is no such upload any more.
+            if not client.has_blob(path, found.digest):
+                raise
+        else:
+            client.text(response)
 
     @staticmethod
     def _begin(client: Client, path: str, scope: str) -> str:

@@ -86,11 +86,13 @@ class Transport:
         Raises `Unreachable` and `Lost`.
         """
         attempt = 1
+        # A piece of an upload that got lost on its way may have arrived: only its sender can find that out.
+        most = 1 if method == "PATCH" else self.settings.attempts
         while True:
             wait = None
             try:
                 response = self._redirected(method, url, headers or {}, body, insecure)
-                if response.status not in TEMPORARY or attempt >= self.settings.attempts:
+                if response.status not in TEMPORARY or attempt >= most:
                     return response
                 wait = retry_after(response.headers.get("Retry-After"))
                 if wait is not None and wait > self.patience.most:
@@ -98,7 +100,7 @@ class Transport:
                 response.drain_conn()
                 response.release_conn()
             except Lost:
-                if attempt >= self.settings.attempts:
+                if attempt >= most:
                     raise
             self.pause(attempt, wait)
             attempt += 1

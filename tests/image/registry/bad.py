@@ -59,11 +59,16 @@ class Bad:
     """It has one image of `layers` under every name and tag, and answers as `trick` wants."""
 
     def __init__(
-        self, layers: list[bytes], trick: Trick, *, document: bytes | None = None, ranges: bool = True
+        self,
+        layers: list[bytes],
+        trick: Trick,
+        *,
+        document: bytes | None = None,
+        ranges: bool = True,
+        kind: str = "application/vnd.oci.image.layer.v1.tar",
     ) -> None:
         document = document or config(layers)
         self.blobs = {sha256(one): one for one in (document, *layers)}
-        kind = "application/vnd.oci.image.layer.v1.tar"
         self.layers = [{"mediaType": kind, "digest": sha256(one), "size": len(one)} for one in layers]
         described = {
             "mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha256(document), "size": len(document),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from nbcontainer.errors import ImageError, NbcontainerError, NotFound, RegistryError
 from nbcontainer.image.registry import exchange
@@ -233,6 +234,32 @@ def test_ctrl_c_while_it_stalls(home: Path, lab: Any) -> None:
 def test_images_that_are_none(home: Path, lab: Any, layers: list[bytes], document: bytes | None, why: str) -> None:
     with Bad(layers, lambda request, count: None, document=document) as bad:
         refused(lab, bad, ImageError, why)
+
+
+def test_zstd(home: Path, lab: Any) -> None:
+    """Pulled, and pushed again as it came: under its own digest, in an OCI manifest."""
+    plain = tree({"f": b"x" * 100_000})
+    packed = zstandard.compress(plain)
+    kind = "application/vnd.oci.image.layer.v1.tar+zstd"
+    with Bad([packed], lambda request, count: None, document=config([plain]), kind=kind) as bad:
+        found = lab.images.pull(bad.name)
+        assert Path(found.overlays()[0].lowers[0], "f").read_bytes() == b"x" * 100_000
+        assert [path.name for path in lab.home.images.glob("blobs/sha256/*")] == [sha256(packed)[7:]]
+
+
+def test_a_proxy(home: Path, lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for names that this machine does not know, unless they are excepted."""
+    (home / "daemon.json").write_text('{"insecure-registries": ["registry.invalid"]}')
+    with Bad(LAYERS, lambda request, count: None) as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://ada:secret@{proxy.host}")
+        assert lab.images.pull("registry.invalid/some/thing:1").tags == ["registry.invalid/some/thing:1"]
+        assert proxy.asked[0].path == "registry.invalid:443", "over TLS first"
+        assert any(one.path == "http://registry.invalid/v2/some/thing/manifests/1" for one in proxy.asked)
+        assert all(one.headers["proxy-authorization"] == "Basic YWRhOnNlY3JldA==" for one in proxy.asked)
+        monkeypatch.setenv("NO_PROXY", ".invalid")
+        with pytest.raises(RegistryError, match=r"cannot reach registry\.invalid: no such host"):
+            lab.images.pull("registry.invalid/some/thing:2")
 
 
 def test_a_bomb(home: Path, lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +222,57 @@ lab.images.pull({name!r}, progress=progress)
     assert lab.images.pull(name, progress=events.append).id == image.id
     assert all(event.current >= size for event in events if event.status == "Downloading" and event.current)
     assert not list(lab.home.images.glob("partial/*"))
+
+
+class Cutting:
+    """A relay to a registry that breaks off the first connection that has sent more than so many bytes."""
+
+    def __init__(self, registry: Registry, after: int) -> None:
+        self._target, self._after = registry.port, after
+        self.cut = False
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.host = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            there = socket.create_connection(("127.0.0.1", self._target))
+            for source, target in ((connection, there), (there, connection)):
+                threading.Thread(target=self._relay, args=(source, target, source is connection), daemon=True).start()
+
+    def _relay(self, source: socket.socket, target: socket.socket, counts: bool) -> None:
+        size = 0
+        try:
+            while data := source.recv(1 << 16):
+                size += len(data)
+                target.sendall(data)
+                if counts and size > self._after and not self.cut:
+                    self.cut = True
+                    break
+        except OSError:
+            pass
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+def test_an_upload_that_is_cut_goes_on(home: Path, lab: Any, tmp_path: Path, registry: Registry) -> None:
+    relay = Cutting(registry, 3 << 20)
+    name = f"{relay.host}/upload:1"
+    image = load(lab, tmp_path, name, [tree({"noise": os.urandom(8 << 20)})])
+    digest = lab.images.push(name)
+    relay.close()
+    assert relay.cut
+    lab.images.remove(image.id, force=True)
+    assert lab.images.pull(f"{registry.host}/upload@{digest}").id == image.id
 
 
 @pytest.fixture
