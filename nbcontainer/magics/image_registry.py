@@ -14,7 +14,8 @@ from nbcontainer.image.registry.progress import Event, Lines, Progress, nobody
 from nbcontainer.magics import formats
 from nbcontainer.magics.call import Call, Text, shown
 from nbcontainer.magics.grammar import Argument, Command, Option
-from nbcontainer.view.pulling import Live
+from nbcontainer.view import frontend
+from nbcontainer.view.pulling import Live, Ticking
 from nbcontainer.view.tables import Column
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def _told(call: Call, stream: Any) -> Progress:
     """Events on a terminal as they come, else in lines that are the same every time."""
     if stream.isatty():
         return Live(stream)
+    if frontend.live():
+        return Ticking(stream)
     return Lines(lambda line: print(line, file=stream))
 
 

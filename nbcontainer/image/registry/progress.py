@@ -37,23 +37,24 @@ class Lines:
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
-        self._layers: dict[str, Event] = {}
+        #: The last event of each layer that no line has been said of, in the layers' order.
+        self.waiting: dict[str, Event] = {}
 
     def __call__(self, event: Event) -> None:
         """One more."""
         if event.layer:
-            self._layers[event.layer] = event
+            self.waiting[event.layer] = event
             self._flush()
         elif event.status:
             self._flush()
             self._say(event.status)
 
     def _flush(self) -> None:
-        for layer, event in list(self._layers.items()):
+        for layer, event in list(self.waiting.items()):
             if event.status not in FINAL and not event.status.startswith("Mounted from "):
                 return
             self._say(str(event))
-            del self._layers[layer]
+            del self.waiting[layer]
 
 
 def human(count: int) -> str:
