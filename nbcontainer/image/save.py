@@ -92,14 +92,13 @@ class _Layout:
         self._blobs: dict[str, str] = {}
         for image in images:
             descriptors = [self._layer(store, diff_id) for diff_id in image.diff_ids]
-            manifest = _json(
-                {
-                    "schemaVersion": 2,
-                    "mediaType": MANIFEST_TYPE,
-                    "config": _descriptor(CONFIG_TYPE, image.image_id, len(image.config)),
-                    "layers": descriptors,
-                }
-            )
+            made = {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST_TYPE,
+                "config": _descriptor(CONFIG_TYPE, image.image_id, len(image.config)),
+                "layers": descriptors,
+            }
+            manifest = _as_in_a_registry(store, image, made) or _json(made)
             self._manifests.append((image, manifest))
             self.small[_blob_name(image.image_id)] = image.config
             self.small[_blob_name(digest(manifest))] = manifest
@@ -155,6 +154,17 @@ class _Layout:
             if not image.names:
                 entries.append(entry)
         return _json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries})
+
+
+def _as_in_a_registry(store: Store, image: Saved, made: dict[str, Any]) -> bytes | None:
+    """The very manifest that a registry has of the image, which keeps its digest, if we have the blobs it names."""
+    wanted = [one["digest"] for one in (made["config"], *made["layers"])]
+    for known in store.manifests(image.image_id):
+        document = json.loads(known.content)
+        found = [one["digest"] for one in (document["config"], *document["layers"])]
+        if known.media_type == MANIFEST_TYPE and found == wanted:
+            return known.content
+    return None
 
 
 def _descriptor(media_type: str, blob: str, size: int) -> dict[str, Any]:

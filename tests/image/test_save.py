@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from nbcontainer.container import files
 from nbcontainer.errors import Conflict, ImageError, InvalidArgument, NotFound
 from nbcontainer.image import save as saving
+from nbcontainer.image.store import Manifest
 from tests.image.build import entry, layer, sha256, tree
 
 
@@ -80,6 +83,20 @@ def test_an_archive_is_a_layout_too(images: Any, tmp_path: Path) -> None:
     assert list(found)[:3] == ["oci-layout", "index.json", "manifest.json"]
     images.save(["mowang/httpd:v0.2"], tmp_path / "b.tar")
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+
+
+def test_what_a_registry_has_keeps_its_digest(images: Any, tmp_path: Path) -> None:
+    images.save(["mowang/httpd:v0.2"], tmp_path / "a.tar")
+    found = contents(tmp_path / "a.tar")
+    image = images.get("mowang/httpd:v0.2")
+    own = json.loads(found["index.json"])["manifests"][0]["digest"]
+    content = found[own.replace("sha256:", "blobs/sha256/")].replace(b"{", b"{ ", 1)
+    theirs = Manifest(sha256(content), "application/vnd.oci.image.manifest.v1+json", content)
+    images._store.keep_manifest(image.id, theirs, f"mowang/httpd@{theirs.digest}")
+    images.save(["mowang/httpd:v0.2"], tmp_path / "b.tar")
+    found = contents(tmp_path / "b.tar")
+    assert json.loads(found["index.json"])["manifests"][0]["digest"] == theirs.digest
+    assert found[theirs.digest.replace("sha256:", "blobs/sha256/")] == content
 
 
 def test_names(images: Any, tmp_path: Path) -> None:
@@ -181,3 +198,47 @@ def test_an_exported_root_comes_back(lab: Any, busybox: Any, tmp_path: Path) -> 
         image = lab.images.import_root(file, config={"Cmd": ["sh"]})
     again = lab.containers.run(image, ["sh", "-c", "cat /file; test ! -e /bin/vi"], network="none")
     assert again.logs() == "kept\n"
+
+
+FULL = """
+import sys
+from pathlib import Path
+from nbcontainer.errors import NbcontainerError
+from nbcontainer.runtime import Lab
+with Lab() as lab:
+    lab.images.bootstrap_busybox()
+    c = lab.containers.run("busybox", ["sh", "-c", "head -c 3000000 /dev/urandom >/large"], network="none")
+    place = Path(sys.argv[1])
+    for act in (lambda: c.commit("large"), lambda: lab.images.save(["busybox"], place / "a.tar")):
+        try:
+            act()
+        except NbcontainerError as error:
+            print(error)
+    print([image.tags for image in lab.images.list()])
+    print([p for part in ("images/ingest/*", "*.tar") for p in lab.home.path.glob(part)])
+    lab.containers.run("busybox", ["true"], network="none")
+    c.remove()
+    c = lab.containers.run("busybox", ["sh", "-c", "echo x >/small"], network="none")
+    print(c.commit("small").tags)
+    print(lab.images.fsck().problems)
+"""
+
+
+def test_a_full_disk(home: Path, tmp_path: Path) -> None:
+    """Room for what a container wrote, but not for the layer too; and none for an archive."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: a file system of its own")
+    disk = tmp_path / "disk"
+    with disk.open("wb") as file:
+        file.truncate(9 << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", disk], check=True)
+    script = 'mount -o loop "$1" "$2" && chmod 711 "$2" && exec "$3" -c "$4" "$2"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", disk, home, sys.executable, FULL],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert len(lines) == 6, done.stdout
+    assert "no space left on device; nothing half-done was kept" in lines[0]
+    assert "no space left on device; nothing half-done was kept" in lines[1]
+    assert lines[2:] == ["[['busybox:latest'], ['host:latest']]", "[]", "['small:latest']", "()"]
