@@ -46,34 +46,41 @@ PANELS: tuple[tuple[str, float, str, str, Callable[[str], float | None]], ...] =
 )
 
 
+def new(width: float, height: float, alt: str) -> Any:
+    """An empty figure of so many inches, which a notebook shows without `%matplotlib inline`; `alt` says what it shows.
+
+    Raises `Unavailable` without matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise Unavailable("a figure takes matplotlib: `pip install matplotlib`") from None
+
+    class Shown(Figure):
+        def _repr_png_(self) -> tuple[bytes, dict[str, object]]:
+            image = io.BytesIO()
+            self.savefig(image, format="png")
+            return image.getvalue(), {"width": round(self.get_figwidth() * SHOWN_DPI), "alt": alt}
+
+    figure = Shown(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure.patch.set_alpha(0)
+    return figure
+
+
 def draw(
     samples: Mapping[str, Sequence[array[float]]],
     settings: Mapping[str, Mapping[str, str]],
     events: Sequence[Event] = (),
 ) -> Any:
     """The figure of these groups' samples, by name, with what they are set to. Raises `Unavailable`."""
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        raise Unavailable("a figure takes matplotlib: `pip install matplotlib`") from None
+    figure = new(5.2, 4.2, f"Usage over time of {', '.join(samples)}")
+    from matplotlib.ticker import MaxNLocator
 
-    class UsageFigure(Figure):
-        """A figure that a notebook shows without `%matplotlib inline`."""
-
-        def _repr_png_(self) -> tuple[bytes, dict[str, object]]:
-            image = io.BytesIO()
-            self.savefig(image, format="png")
-            width = round(self.get_figwidth() * SHOWN_DPI)
-            return image.getvalue(), {"width": width, "alt": f"Usage over time of {', '.join(samples)}"}
-
-    figure = UsageFigure(figsize=(5.2, 4.2), dpi=DPI, layout="constrained")
-    figure.patch.set_alpha(0)
     start = min((rows[0][0] for rows in samples.values() if rows), default=0.0)
     panels = figure.subplots(len(PANELS), 1, sharex=True)
     for axes, (column, scale, label, file, limit_of) in zip(panels, PANELS, strict=True):
         at = COLUMNS.index(column)
-        for (name, rows), colour in zip(samples.items(), _cycle(len(samples)), strict=True):
+        for (name, rows), colour in zip(samples.items(), colours(len(samples)), strict=True):
             points = [(row[0] - start, row[at] / scale) for row in rows if not math.isnan(row[at])]
             axes.plot(*zip(*points, strict=True) if points else ([], []), color=colour, linewidth=1.3, label=name)
             limit = limit_of(settings.get(name, {}).get(file, "max max" if file == "cpu.max" else "max"))
@@ -87,7 +94,7 @@ def draw(
         axes.set_ylim(bottom=0, top=max(axes.get_ylim()[1], 1) * 1.15)
         axes.margins(x=0)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=column == "pids"))
-        _quiet(axes)
+        quiet(axes)
     for event in events:
         mark = MARKS.get(event.kind)
         if mark is not None and event.time >= start:
@@ -104,11 +111,12 @@ def draw(
     return figure
 
 
-def _cycle(count: int) -> list[str]:
+def colours(count: int) -> list[str]:
+    """So many, which colour-blind readers tell apart as far as there are."""
     return [COLOURS[number % len(COLOURS)] for number in range(count)]
 
 
-def _quiet(axes: Any) -> None:
+def quiet(axes: Any) -> None:
     """No box, thin grey lines."""
     axes.patch.set_alpha(0)
     axes.tick_params(labelsize=7, colors=GREY, width=0.6, length=3)

@@ -2,7 +2,7 @@
 
 def throttled(c, work):
     c.exec(["sh", "-c", f"i=0; while [ $i -lt {work} ]; do i=$((i+1)); done"])
-    return {"throttled": c.usage().throttled_usec / 1e6}
+    return {"throttled": c.cgroup.usage().throttled_usec / 1e6}
 
 sweep(throttled, {"work": [10_000, 100_000], "cpus": [0.1, 0.5]}, repeats=3, units={"throttled": "s"})
 """
@@ -17,13 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nbcontainer.cgroup import figure
 from nbcontainer.container.options import UpdateOptions
 from nbcontainer.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Function = Callable[..., Mapping[str, Any]]
 #: What in a grid is a limit of the container's: the function is not given it.
@@ -47,13 +45,12 @@ class Sweep:
         frame.attrs.update(units=self.units, facts=self.facts)
         return frame
 
-    def plot(self, x: str, y: str, by: str | None = None) -> Figure:
+    def plot(self, x: str, y: str, by: str | None = None) -> Any:
         """Means of `y` over `x`, a line for each value of `by`, with the least and the most of the repeats."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(5.6, 3.6), layout="constrained")
-        axes = figure.add_subplot()
-        for value in self.grid[by] if by else [None]:
+        drawn = figure.new(5.2, 3.2, f"{self._named(y)} over {self._named(x)}")
+        axes = drawn.add_subplot()
+        values = self.grid[by] if by else [None]
+        for value, colour in zip(values, figure.colours(len(values)), strict=True):
             rows = [row for row in self.records if by is None or row[by] == value]
             at = [one for one in self.grid[x] if any(row[x] == one for row in rows)]
             groups = [[row[y] for row in rows if row[x] == one] for one in at]
@@ -62,13 +59,15 @@ class Sweep:
                 [mean - min(group) for mean, group in zip(means, groups, strict=True)],
                 [max(group) - mean for mean, group in zip(means, groups, strict=True)],
             ]
-            axes.errorbar(at, means, yerr=spread, marker="o", capsize=3, label=None if by is None else f"{by} {value}")
-        axes.set_xlabel(self._named(x))
-        axes.set_ylabel(self._named(y))
-        axes.grid(alpha=0.3)
+            label = y if by is None else f"{by} {value}"
+            axes.errorbar(at, means, yerr=spread, marker="o", markersize=4, capsize=3, color=colour, label=label)
+        axes.set_xlabel(self._named(x), fontsize=8)
+        axes.set_ylabel(self._named(y), fontsize=8)
+        axes.set_ylim(bottom=0)
+        figure.quiet(axes)
         if by:
-            axes.legend(frameon=False)
-        return figure
+            axes.legend(fontsize=7, frameon=False, labelcolor=figure.GREY)
+        return drawn
 
     def _named(self, name: str) -> str:
         return f"{name} ({self.units[name]})" if name in self.units else name
