@@ -105,7 +105,7 @@ class Image:
 
     def inspect(self) -> dict[str, Any]:
         """Docker's JSON."""
-        names = self.owner.names_of(self)
+        names, directories = self.owner.names_of(self), self.owner.directories(self)
         return {
             "Id": self.id,
             "RepoTags": [name for name in names if "@" not in name],
@@ -121,7 +121,12 @@ class Image:
             "Os": self.os,
             "Size": self.size,
             "VirtualSize": self.size,
+            "GraphDriver": {
+                "Name": "overlay",
+                "Data": {"LowerDir": ":".join(directories[1:]), "UpperDir": "".join(directories[:1])},
+            },
             "RootFS": {"Type": "layers", "Layers": self.diff_ids},
+            "Metadata": {"LastTagTime": NEVER},
         }
 
     def __repr__(self) -> str:

@@ -247,7 +247,8 @@ class Images(Remote):
                     diff_id = layer.diff_id
                     self._layers.hold(diff_id)
                     known = self._store.layer(diff_id)
-                    if known is None or not self._store.blob(known.blob).exists():
+                    # Brought again where it is there already: another process could be removing it now.
+                    if known is None or known.blob == diff_id or not self._store.blob(known.blob).exists():
                         layers[diff_id], files[diff_id] = layer, file
             document = commit.document(parent, diff_id, step, config, epoch)
             image = NewImage(document, tuple(diff_ids_of(json.loads(document))), tuple(references))

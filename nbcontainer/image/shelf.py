@@ -69,7 +69,8 @@ class Shelf:
     def stack(self, image: Image) -> Stack:
         """The layers of `image`."""
         made_by = [step.get("created_by") or "" for step in image.history if not step.get("empty_layer")]
-        made_by += [""] * len(image.diff_ids)
+        # A history may be missing, or begin with the first step that was taken here.
+        made_by = [""] * (len(image.diff_ids) - len(made_by)) + made_by
         layers = [self._layer(diff_id, by) for diff_id, by in zip(image.diff_ids, made_by, strict=False)]
         if self.lies_on_host(image):
             layers.insert(0, Layer("", 0, host.WHAT, "host"))
@@ -101,6 +102,10 @@ class Shelf:
         found = [by_layer.pop(diff_id, "") for diff_id in reversed(image.diff_ids)][::-1]
         base = [next(filter(None, said[len(places) :]), "")] if on_host else []
         return [*base, *found, *reversed(said[: len(above)])]
+
+    def directories(self, image: Image) -> Sequence[str]:
+        """Where its layers are unpacked, or would be, topmost first."""
+        return [str(self._layers.path(diff_id)) for diff_id in dict.fromkeys(reversed(image.diff_ids))]
 
     def lies_on_host(self, image: Image) -> bool:
         """Whether what is lowest is this machine's root."""

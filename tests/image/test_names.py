@@ -149,6 +149,8 @@ def test_inspect(made: Any, lab: Any) -> None:
     assert shown["Config"]["Cmd"] == ["sh"]
     assert shown["RootFS"] == {"Type": "layers", "Layers": [sha256(BASE), sha256(TOP)]}
     assert shown["Created"] == "2024-01-02T03:04:05Z"
+    upper, lower = (Path(shown["GraphDriver"]["Data"][key]) for key in ("UpperDir", "LowerDir"))
+    assert (upper.name, lower.name) == (sha256(TOP)[7:31], sha256(BASE)[7:31])
     assert lab.images.get("host").inspect()["RepoTags"] == ["host:latest"]
 
 

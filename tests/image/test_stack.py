@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nbcontainer.container import files
+from nbcontainer.container.volumes import own
 from nbcontainer.errors import InvalidArgument
 from nbcontainer.view import layers
+from tests.image.build import config, docker, tree
 
 
 @pytest.fixture(params=["overlay", "copy"])
@@ -86,3 +92,18 @@ def test_text_and_page(lab: Any, busybox: Any) -> None:
     assert '<tr class="nbc-writable">' in page
     assert "&lt;b&gt;" in page
     assert page == layers.stack_html(c.layers)
+
+
+def test_a_history_that_is_missing(home: Path, lab: Any) -> None:
+    """Layers whose making nobody has written down are the lowest."""
+    first = tree({"a": b"1"})
+    document = json.loads(config([first]))
+    document.pop("history", None)
+    [image] = lab.images.load(io.BytesIO(docker([first], document=json.dumps(document).encode())))
+    upper = lab.directory / "upper"
+    upper.mkdir()
+    own(lab, upper)
+    lab.call(os.mkdir, str(upper / "b"))
+    written = [{"prefix": "/", "lowers": [], "upper": str(upper)}]
+    second = lab.images.commit_layer(image, written, {"created_by": "me"})
+    assert [layer.created_by for layer in second.layers] == ["", "me"]
