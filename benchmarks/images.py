@@ -134,7 +134,6 @@ def beside(what: str, ours: Side, peer: str, theirs: Side | str, goal: int) -> R
         for side, seconds in ((ours, mine), (theirs, others)):
             if isinstance(side, str):
                 continue
-            os.sync()
             time.sleep(QUIET)
             seconds.append(seconds_of(side[0]))
             side[1]()

@@ -304,6 +304,19 @@ def test_credentials_stay_with_their_server(home: Path, lab: Any, tmp_path: Path
             assert all("authorization" not in request.headers for request in storage.asked)
 
 
+def test_kernels_that_pull_the_same_at_once(home: Path) -> None:
+    """Each layer is downloaded once."""
+    code = "import sys; from nbcontainer.runtime import Lab; lab = Lab(); print(lab.images.pull(sys.argv[1]).id)"
+    with Bad(LAYERS, lambda request, count: None) as bad:
+        command = [sys.executable, "-c", code, bad.name]
+        started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        said = {process.communicate(timeout=120)[0] for process in started}
+        assert said == {f"{sha256(config(LAYERS))}\n"}
+        blobs = [request.path for request in bad.asked if sha256(LARGE) in request.path]
+        assert len(blobs) == 1
+    assert not list(home.glob("images/partial/*"))
+
+
 FULL = """
 import sys
 from pathlib import Path
