@@ -101,14 +101,15 @@ class Images(Remote):
         ]
 
     def prune(self, images: Sequence[Image] | None = None) -> tuple[Sequence[str], int]:
-        """Remove these images, or those that `unused` gives, and what is left of killed processes; what was done, a
-        line each, and how many bytes of disk that gave back."""
+        """Remove these images, or those that `unused` gives, and what is left of killed processes and of downloads;
+        what was done, a line each, and how many bytes of disk that gave back."""
         before = self._store.usage()
         lines: list[str] = []
         for image in self.unused() if images is None else images:
             lines += [f"Untagged: {name}" for name in self.names_of(image)]
             lines += self._delete(image)
         self._store.collect()
+        self._store.forget_partials()
         self._layers.sweep()
         return lines, max(0, before - self._store.usage())
 

@@ -258,10 +258,11 @@ class Store:
         return sorted(f"blob {file.name[:12]}" for file in self._blobs.iterdir() if file.name not in known)
 
     def usage(self) -> int:
-        """Bytes of its blobs, and of the files of the layers that are unpacked, once for each map of ids."""
+        """Bytes of its blobs and those that are on their way, and of the files of the layers that are unpacked, once
+        for each map of ids."""
         sizes = {layer_directory(layer.diff_id): layer.size for layer in self.stored_layers()}
         unpacked = sum(sizes.get(path.name, 0) for path in self.layers.glob("*/*"))
-        return unpacked + sum(file.stat().st_size for file in self._blobs.iterdir())
+        return unpacked + sum(file.stat().st_size for file in (*self._blobs.iterdir(), *self._partial.glob("*/blob")))
 
     def manifests(self, image_id: str) -> list[Manifest]:
         """Those that registries have of an image, the newest first."""

@@ -155,7 +155,14 @@ class Client:
         """The bytes of a blob from `start` on (status 206), or all of them where the server has no ranges (200)."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         where = f"v2/{path}/blobs/{descriptor.digest}"
-        return self.call("GET", where, f"repository:{path}:pull", (200, 206), headers)
+        try:
+            return self.call("GET", where, f"repository:{path}:pull", (200, 206), headers)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            raise RegistryError(
+                f"{self.endpoint.host} has a manifest of it, but not its blob {descriptor.digest[:19]}: {error.said}"
+            ) from None
 
     def has_blob(self, path: str, digest: str) -> bool:
         """Whether it is there."""

@@ -184,6 +184,16 @@ def test_lies_about_a_blob(home: Path, lab: Any, what: str, monkeypatch: pytest.
     assert not list(lab.home.images.glob("partial/*"))
 
 
+def test_prune_gives_back_what_a_download_has_left(home: Path, lab: Any) -> None:
+    answer = Answer(body=LARGE[: 1 << 20], length=len(LARGE), cut=1 << 20)
+    with Bad(LAYERS, once(sha256(LARGE), answer, *[Answer("404 Not Found", b"")] * 9)) as bad:
+        refused(lab, bad, RegistryError, "but not its blob", kept=True)
+    assert len(left(lab)) == 2, "what was downloaded, whole or not, is kept for the next pull"
+    (_, size) = lab.images.prune()
+    assert size >= 1 << 20
+    assert left(lab) == []
+
+
 def test_a_blob_that_stalls_is_asked_for_again(home: Path, lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "patience", Patience(silence=0.3, between=0.01))
 
