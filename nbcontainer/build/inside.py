@@ -91,9 +91,13 @@ def mount_root(root: dict[str, Any], name: str, source: str) -> str:
 
 
 def unmount(name: str) -> None:
-    """Undo `mount_root`, with all that is mounted below it."""
-    mounts.umount(f"{PLACE}/{name}", mounts.MNT_DETACH)
-    os.rmdir(f"{PLACE}/{name}")
+    """Undo `mount_root`, with all that is mounted below it, as far as it came."""
+    place = f"{PLACE}/{name}"
+    if not os.path.isdir(place):
+        return
+    if os.path.ismount(place):
+        mounts.umount(place, mounts.MNT_DETACH)
+    os.rmdir(place)
 
 
 def write_file(name: str, mode: int, uid: int, gid: int, *, fds: list[int]) -> str:
@@ -109,9 +113,8 @@ def write_file(name: str, mode: int, uid: int, gid: int, *, fds: list[int]) -> s
 
 
 def remove_file(name: str) -> None:
-    """Undo `write_file`."""
-    os.unlink(f"{PLACE}/{name}/file")
-    os.rmdir(f"{PLACE}/{name}")
+    """Undo `write_file`, as far as it came."""
+    remove_tree(f"{PLACE}/{name}")
 
 
 def make_cache(path: str, mode: int, uid: int, gid: int) -> None:

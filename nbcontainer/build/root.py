@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import _thread
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,11 +20,49 @@ def step_container(
     containers: Containers, document: dict[str, Any], command: tuple[str, ...] = ("-",), **raw: Any
 ) -> Iterator[Container]:
     """A container of the image that `document` describes, which goes at the end whatever happens."""
-    container = containers.create(containers.images.unfinished(document), command, counted=False, **raw)
+    image = containers.images.unfinished(document)
+    made: list[Container] = []
     try:
-        yield container
+        uninterrupted(lambda: made.append(containers.create(image, command, counted=False, **raw)))
+        yield made[0]
     finally:
+        uninterrupted(lambda: _remove(made))
+
+
+def _remove(made: list[Container]) -> None:
+    for container in made:
         container.remove(force=True)
+
+
+def uninterrupted(act: Callable[[], object]) -> None:
+    """Do it to its end, in another thread: Ctrl-C meanwhile is raised after that. Raises what `act` raises."""
+    failed: list[BaseException] = []
+    claimed, done = threading.Lock(), threading.Event()
+
+    def run() -> None:
+        if not claimed.acquire(blocking=False):
+            return  # Ctrl-C came just after the start: it was started once more
+        try:
+            act()
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            done.set()
+
+    started = pressed = False
+    while not done.is_set():
+        try:
+            if not started:
+                # Not Thread.start, which Ctrl-C can leave half-done.
+                _thread.start_new_thread(run, ())
+                started = True
+            done.wait()
+        except KeyboardInterrupt:
+            pressed = True
+    if failed:
+        raise failed[0]
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def request(container: Container) -> dict[str, Any]:

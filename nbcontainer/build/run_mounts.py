@@ -128,9 +128,11 @@ class Mounts:
         lab = self.containers.lab
         if mount.origin:
             held = stack.enter_context(root.step_container(self.containers, self.documents(mount.origin)))
-            source = lab.call(inside.mount_root, root.request(held), name, mount.source or "/")
-            stack.callback(lab.call, inside.unmount, name)
-            return source
+            stack.callback(root.uninterrupted, lambda: lab.call(inside.unmount, name))
+            found: list[str] = []
+            there = mount.source or "/"
+            root.uninterrupted(lambda: found.append(lab.call(inside.mount_root, root.request(held), name, there)))
+            return found[0]
         sources = self._from_context(mount)
         stack.callback(sources.close)
         held = stack.enter_context(root.step_container(self.containers, root.scratch()))
@@ -161,13 +163,14 @@ class Mounts:
 
     def _write(self, name: str, content: bytes, mode: int, uid: int, gid: int, stack: ExitStack) -> str:
         lab = self.containers.lab
+        stack.callback(root.uninterrupted, lambda: lab.call(inside.remove_file, name))
+        made: list[str] = []
         fd = handle.memfd(content)
         try:
-            path = lab.call(inside.write_file, name, mode, uid, gid, fds=[fd])
+            root.uninterrupted(lambda: made.append(lab.call(inside.write_file, name, mode, uid, gid, fds=[fd])))
         finally:
             os.close(fd)
-        stack.callback(lab.call, inside.remove_file, name)
-        return path
+        return made[0]
 
 
 def _caches(lab: Handle) -> Path:

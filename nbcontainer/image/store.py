@@ -214,12 +214,14 @@ class Store:
         """The only writer of the store, whose changes are committed together at the end, or not at all."""
         with self._lock, _told(self.path):
             db = self._connection()
-            db.execute("BEGIN IMMEDIATE")
             try:
+                db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
             except BaseException:
-                db.execute("ROLLBACK")
+                # Ctrl-C may come before the beginning, or after the end.
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
                 raise
 
     # -- look
