@@ -160,7 +160,7 @@ LIES = {
     "less": (lambda blob: Answer(body=blob[:1000]), "was cut after 1000 of"),
     "more": (lambda blob: Answer(body=blob + b"more"), "sent more than the"),
     "a longer length": (lambda blob: Answer(body=blob[:1000], length=len(blob) * 2), "was cut"),
-    "not there": (lambda blob: Answer("404 Not Found", b""), "not found"),
+    "not there": (lambda blob: Answer("404 Not Found", b""), "a manifest of it, but not its blob sha256:"),
     "a page": (lambda blob: Answer(body=HTML), "was cut|instead of"),
     "another range": (lambda blob: Answer("206 Partial Content", blob[5:]), "'no range' when asked for bytes from"),
 }  # fmt: skip
