@@ -92,6 +92,21 @@ class TopologyNetwork:
         except OSError as error:
             raise _explained(error, self.plan) from None
 
+    def closed_links(self) -> dict[int, str]:
+        """The links at switches that pass nothing on: `blocked` by the spanning tree, or `down`.
+
+        By their place in `topology.links`: two cables may lead to the same switch.
+        """
+        if not self.is_up or not self.topology.switches:
+            return {}
+        ports = self._call(relink.states, self.name)
+        found = {}
+        for at, ends in enumerate(self.plan.ends):
+            said = [ports[end.name] for end in ends if end.node in self.topology.switches and end.name in ports]
+            if said:
+                found[at] = "down" if "down" in said else said[0]
+        return found
+
     # -- measure
 
     def pingall(self, hosts: Iterable[str] | None = None, *, count: int = 1, timeout: float = 2.0) -> Reach:

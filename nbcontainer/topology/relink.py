@@ -19,7 +19,7 @@ from nbcontainer.network.wire import (
     name_attribute,
 )
 from nbcontainer.topology.build import Inside, furniture
-from nbcontainer.topology.settle import running, settle
+from nbcontainer.topology.settle import BR_STATE_BLOCKING, ports, running, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +55,17 @@ def switch_links(plan: dict[str, Any], names: list[list[str]], on: bool) -> None
                 there.rtnetlink.request(*forget_learned(switch["name"]))
     if on:
         _wait(plan, home)
+
+
+def states(home: str) -> dict[str, str]:
+    """The ports of switches that pass nothing on: `blocked` by the spanning tree, or `down`."""
+    back = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    found = {}
+    with Inside(home, back) as there:
+        for name, carrier, state in ports(there.rtnetlink):
+            if not carrier or state == BR_STATE_BLOCKING:
+                found[name] = "blocked" if carrier else "down"
+    return found
 
 
 def _wait(plan: dict[str, Any], home: int) -> None:

@@ -20,13 +20,14 @@ from nbcontainer.network.wire import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 IFF_RUNNING, IFF_LOWER_UP = 1 << 6, 1 << 16
 IFLA_PROTINFO = 12
 IFLA_BRPORT_STATE = 1
 IFLA_BR_ROOT_ID = 10
-BR_STATE_FORWARDING, BR_STATE_BLOCKING = 3, 4
+BR_STATE_DISABLED, BR_STATE_FORWARDING, BR_STATE_BLOCKING = 0, 3, 4
 #: Seconds that switches may take. A spanning tree that has lost a link elsewhere takes 10: it keeps what it knows
 #: for 6 (the least `max_age` that Linux takes), then it listens and learns for 2 each.
 PATIENCE = 60.0
@@ -62,17 +63,20 @@ def running(rtnetlink: Rtnetlink, timeout: float = PATIENCE) -> None:
 
 
 def on_the_way(switchboard: Rtnetlink) -> bool:
-    """Whether some port that has a carrier neither forwards nor blocks (linux/if_bridge.h, BR_STATE_…)."""
+    """Whether some port that has a carrier neither forwards nor blocks, or one that has none is not disabled yet."""
+    settled = {True: (BR_STATE_FORWARDING, BR_STATE_BLOCKING), False: (BR_STATE_DISABLED,)}
+    return any(state not in settled[carrier] for _, carrier, state in ports(switchboard))
+
+
+def ports(switchboard: Rtnetlink) -> Iterator[tuple[str, bool, int]]:
+    """Every port of a switch: its name, whether it has a carrier, its state (linux/if_bridge.h, BR_STATE_…)."""
     of_bridges = struct.pack("BBHiII", socket.AF_BRIDGE, 0, 0, 0, 0, 0)
     for _, message in switchboard.dump(RTM_GETLINK, of_bridges):
-        if not struct.unpack_from("BBHiI", message)[4] & IFF_LOWER_UP:
-            continue
-        for kind, data in attributes(message, 16):
-            if kind == IFLA_PROTINFO:
-                state = dict(attributes(data)).get(IFLA_BRPORT_STATE, b"\3")[0]
-                if state not in (BR_STATE_FORWARDING, BR_STATE_BLOCKING):
-                    return True
-    return False
+        known = dict(attributes(message, 16))
+        if IFLA_PROTINFO in known:
+            carrier = bool(struct.unpack_from("BBHiI", message)[4] & IFF_LOWER_UP)
+            state = dict(attributes(known[IFLA_PROTINFO])).get(IFLA_BRPORT_STATE, b"\3")[0]
+            yield known[IFLA_IFNAME].rstrip(b"\0").decode(), carrier, state
 
 
 def one_root(switchboard: Rtnetlink, links: list[tuple[dict[str, Any], dict[str, Any]]]) -> bool:

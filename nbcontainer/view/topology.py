@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nbcontainer.errors import NbcontainerError
@@ -50,23 +50,32 @@ def _counts(topology: Topology) -> str:
 
 
 def network_text(network: TopologyNetwork) -> str:
-    """The same of one that is up."""
-    return topology_text(network.topology)
+    """The same of one that is up, and which of its links pass nothing on."""
+    links = network.topology.links
+    closed = [f"{links[at]}: {_closed(why)}" for at, why in network.closed_links().items()]
+    return "\n".join([topology_text(network.topology), *closed])
+
+
+def _closed(why: str) -> str:
+    return "blocked by the spanning tree" if why == "blocked" else why
 
 
 def network_html(network: TopologyNetwork) -> str:
-    """Its figure."""
-    return topology_html(network.topology)
+    """Its figure: links that pass nothing on are dashed."""
+    return topology_html(network.topology, network.closed_links())
 
 
-def topology_html(topology: Topology) -> str:
+def topology_html(topology: Topology, closed: Mapping[int, str] | None = None) -> str:
     """A figure: hosts, switches, routers, their addresses, and what their links are like."""
     try:
         plan = Plan.of(topology)
     except NbcontainerError:
         plan = Plan(topology, {name: [] for name in topology.nodes})
     placed = layout(list(topology.nodes), [link.ends for link in topology.links])
-    parts = [*_lines(topology, placed), *(_node(node, placed, _said(plan, node)) for node in topology.nodes.values())]
+    parts = [
+        *_lines(topology, placed, closed or {}),
+        *(_node(node, placed, _said(plan, node)) for node in topology.nodes.values()),
+    ]
     width, height = max(placed.width, 1), max(placed.height, 1)
     shown = min(1.0, 1100 / width)
     title = escape(f"Topology {topology.name}: {_counts(topology)}")
@@ -82,13 +91,15 @@ def _said(plan: Plan, node: Node) -> str:
     return str(addresses[0].ip) if len(addresses) == 1 else f"{len(addresses)} addresses" if addresses else ""
 
 
-def _lines(topology: Topology, placed: Layout) -> list[str]:
+def _lines(topology: Topology, placed: Layout, closed: Mapping[int, str]) -> list[str]:
     made = []
-    for link in topology.links:
+    for at, link in enumerate(topology.links):
         (x1, y1), (x2, y2) = placed.places[link.a], placed.places[link.b]
         quality = str(link.quality)
-        hint = escape(f"{link}: {quality}" if quality else str(link))
-        made.append(f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"><title>{hint}</title></line>')
+        said = ", ".join(filter(None, (quality, _closed(closed.get(at, "")))))
+        hint = escape(f"{link}: {said}" if said else str(link))
+        kind = f' class="nbc-{closed[at]}"' if at in closed else ""
+        made.append(f'<line{kind} x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"><title>{hint}</title></line>')
         if quality and not placed.dots:
             middle = f'x="{(x1 + x2) / 2:g}" y="{(y1 + y2) / 2 + 3:g}"'
             made.append(f'<text class="nbc-note" {middle}>{escape(quality)}</text>')

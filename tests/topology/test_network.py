@@ -12,6 +12,7 @@ import pytest
 from nbcontainer.container import on_host
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from nbcontainer.topology.graph import Topology
+from nbcontainer.view.topology import network_html, network_text
 
 
 def sh(lab: Any, script: str) -> str:
@@ -79,11 +80,19 @@ def test_routers_forward(lab: Any) -> None:
         )
 
 
+def closed(net: Any) -> dict[str, str]:
+    return {str(net.topology.links[at]): why for at, why in net.closed_links().items()}
+
+
 def test_a_ring_forwards_and_heals(lab: Any) -> None:
     with Topology.ring(3).up(lab) as net:
         assert net.pingall()
         assert net.trace("h1", "h2").nodes == ["h1", "s1", "s2", "h2"]
+        assert closed(net) == {"s2 -- s3": "blocked"}
         net.cut("s1", "s2")
+        assert closed(net) == {"s1 -- s2": "down"}
+        assert network_text(net).splitlines()[-1] == "s1 -- s2: down"
+        assert '<line class="nbc-down"' in network_html(net)
         assert net.pingall(timeout=5)
         assert net.trace("h1", "h2").nodes == ["h1", "s1", "s3", "s2", "h2"]
         net.mend("s1", "s2")
