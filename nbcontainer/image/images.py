@@ -51,8 +51,9 @@ class Images(Remote):
         others = [other for other in names if other != name]
         users = self.users(image.id)
         if name is not None and [other for other in others if "@" not in other]:
-            self._store.untag([name])
-            return [f"Untagged: {name}"]
+            gone = [name, *_left_behind(name, others)]
+            self._store.untag(gone)
+            return [f"Untagged: {one}" for one in gone]
         if name is None and len({Reference.parse(other).repository for other in names}) > 1 and not force:
             raise Conflict(
                 f"conflict: unable to delete {image.short_id} (must be forced) - "
@@ -327,6 +328,13 @@ def _unpacked(member: Member, diff_id: str) -> int | None:
     except ImageError:
         return None  # whoever unpacks it again says what is wrong with it
     return size if found == diff_id else None
+
+
+def _left_behind(name: str, others: Sequence[str]) -> Sequence[str]:
+    """The names by digest that go with the last tag of their repository (moby, image_delete.go)."""
+    repository = Reference.parse(name).repository
+    alike = [other for other in others if Reference.parse(other).repository == repository]
+    return alike if "@" not in name and all("@" in other for other in alike) else []
 
 
 def _refuse_host(names: Sequence[str]) -> None:

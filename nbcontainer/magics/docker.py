@@ -15,7 +15,7 @@ from nbcontainer.magics.grammar import Argument, Command
 OF_IMAGES = {"images": "ls", "rmi": "rm"}
 #: Commands of `image` that stand at the top by their own name; all of `container` do, but for these.
 ALIKE = ("build", "history", "import", "load", "login", "logout", "pull", "push", "save", "search", "tag")
-GROUPED_ONLY = ("inspect", "ls", "prune")
+GROUPED_ONLY = ("inspect", "layers", "ls", "prune")
 
 
 def inspect(call: Call) -> object:

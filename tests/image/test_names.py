@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nbcontainer.errors import Conflict, InvalidArgument, InvalidReference, NotFound
+from nbcontainer.image.store import Manifest
 from nbcontainer.runtime import Lab
 from tests.image.build import docker, sha256, tree
 
@@ -139,6 +140,16 @@ def test_host_stays(lab: Any) -> None:
 def test_host_is_nobody_elses_name(made: Any, lab: Any) -> None:
     with pytest.raises(Conflict, match="the name host is taken"):
         lab.images.tag("made:1", "host")
+
+
+def test_names_by_digest_go_with_the_last_tag_of_their_repository(made: Any, lab: Any) -> None:
+    name = f"far/away@{sha256(b'manifest')}"
+    lab.images._store.keep_manifest(made.id, Manifest(sha256(b"manifest"), "x", b"{}"), name)
+    lab.images.tag("made:1", "far/away:1")
+    lab.images.tag("made:1", "far/away:2")
+    assert lab.images.remove("far/away:1") == ["Untagged: far/away:1"]
+    assert lab.images.remove("far/away:2") == ["Untagged: far/away:2", f"Untagged: {name}"]
+    assert lab.images.get("made:1").digests == []
 
 
 def test_inspect(made: Any, lab: Any) -> None:
