@@ -9,7 +9,8 @@ that it starts. Which children are meant:
 - if the thread, or the task of `asyncio`, that is in the block starts it. Others are not touched (`contextvars`).
 
 Not meant: `os.posix_spawn` and `os.system`, which run no code of ours in the child, and `multiprocessing`'s spawn and
-forkserver, whose server may be running already. Between fork and exec no lock is taken and nothing is imported: one
+forkserver, whose server may be running already. Who joins is not refused by pids.max, which holds for forks in the
+group only (cgroup-v2.rst, "PID"). Between fork and exec no lock is taken and nothing is imported: one
 write(2) a file, as is allowed there even when other threads of this process held locks (fork(2)).
 """
 

@@ -102,6 +102,15 @@ def test_what_happens_is_said_as_it_happens(kernel: Kernel) -> None:
 
 
 @limited
+def test_events_are_followed_until_interrupted(kernel: Kernel) -> None:
+    kernel.ok("%cgroup create demo --pids-max 2")
+    kernel.ok("%%cgroup exec --no-check demo\nsleep 0.1 & sleep 0.1 & wait")
+    cell = kernel.interrupted("%cgroup events --follow\nprint('after')")
+    assert cell.error is None
+    assert cell.stdout == "demo: pids.max reached: 2\nafter\n"
+
+
+@limited
 def test_limits_change_live(kernel: Kernel) -> None:
     kernel.ok("%cgroup create demo --cpu-max 20%")
     kernel.ok("%cgroup set demo --cpu-max 50% --memory-max 1G")
