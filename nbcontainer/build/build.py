@@ -23,11 +23,12 @@ from nbcontainer.container.containers import Containers
 from nbcontainer.errors import CommandFailed, DockerfileError, InvalidArgument, NbcontainerError, NotFound
 from nbcontainer.image import commit, host
 from nbcontainer.image.dockerfile import instructions as i
-from nbcontainer.image.dockerfile.parse import Wrong, mounts, parse
+from nbcontainer.image.dockerfile.parse import mounts, parse
 from nbcontainer.image.dockerfile.source import Source
 from nbcontainer.image.dockerfile.stages import Dockerfile, Stage, dockerfile
 from nbcontainer.image.dockerfile.statements import read
 from nbcontainer.image.dockerfile.words import ExpansionError, Words
+from nbcontainer.image.dockerfile.wrong import Wrong
 from nbcontainer.image.image import Image, architecture
 from nbcontainer.image.steps import Step
 

@@ -405,3 +405,29 @@ def test_an_archive_that_climbs(build: Any) -> None:
     build.write("b.tar", archive(**{".wh.passwd": ""}))
     with pytest.raises(DockerfileError, match=r"names that begin with \.wh\."):
         build("FROM busybox\nADD b.tar /etc/\n")
+
+
+def test_an_end_at_any_moment_leaves_nothing(build: Any) -> None:
+    build.write("f", "f")
+    text = (
+        "FROM busybox AS s\nCOPY f /c/\nRUN --mount=type=secret,id=x --mount=target=/k cat /run/secrets/x; echo >> /z\n"
+        "FROM busybox\nCOPY --from=s /z /c /\nRUN --mount=from=s,target=/s ls /s/c\nWORKDIR /q\n"
+    )
+    build(text, secret={"x": "12345"})
+    lab, moments = build.lab, len(build.events)
+    assert moments > 15
+
+    for moment in range(moments):
+        seen: list[Any] = []
+
+        def end(event: Any, seen: list[Any] = seen, moment: int = moment) -> None:
+            seen.append(event)
+            if len(seen) > moment:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            lab.builder.build(build.context, dockerfile=text, no_cache=True, secret={"x": "12345"}, progress=end)
+        assert os.listdir(lab.containers.directory) == []
+        assert [name for name in os.listdir(lab.directory) if name.startswith("build-")] == []
+        assert lab.call(os.listdir, "/run/nbcontainer/build") == []
+        assert list((lab.home.images / "ingest").iterdir()) == []

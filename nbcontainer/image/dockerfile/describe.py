@@ -16,10 +16,11 @@ from typing import Any
 
 from nbcontainer.errors import DockerfileError, InvalidArgument
 from nbcontainer.image.dockerfile import instructions as i
-from nbcontainer.image.dockerfile.parse import Wrong, parse
+from nbcontainer.image.dockerfile.parse import parse
 from nbcontainer.image.dockerfile.source import Source
 from nbcontainer.image.dockerfile.statements import read
 from nbcontainer.image.dockerfile.words import Words
+from nbcontainer.image.dockerfile.wrong import Wrong
 
 Config = dict[str, Any]
 #: What runs the shell form.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import re
 from typing import Any
 
-from nbcontainer.errors import InvalidArgument
 from nbcontainer.image.dockerfile.instructions import Expand, Mount
+from nbcontainer.image.dockerfile.wrong import Wrong, nearest
 
 KINDS = ("bind", "cache", "tmpfs", "secret", "ssh")
 SHARING = ("shared", "private", "locked")
@@ -26,25 +25,21 @@ _UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
 def parse_mount(text: str, expand: Expand) -> Mount:
-    """The mount that `text` asks for. Raises `InvalidArgument`, and what `expand` raises."""
+    """The mount that `text` asks for. Raises `Wrong`, and what `expand` raises."""
     found: dict[str, Any] = {}
     kind = "bind"
     for part in next(csv.reader([text]), []):
         key, equals, value = part.partition("=")
         key = key.lower()
         if key not in _KEYS:
-            close = difflib.get_close_matches(key, _KEYS, n=1, cutoff=0.6)
-            meant = f" (did you mean {close[0]}?)" if close else ""
-            raise InvalidArgument(f"unexpected key '{key}' in '{part}'{meant}")
+            raise Wrong(f"unexpected key '{key}' in '{part}'{nearest(key, _KEYS)}")
         if not equals and key not in _WITHOUT_VALUE:
-            raise InvalidArgument(f"invalid field '{part}' must be a key=value pair")
+            raise Wrong(f"invalid field '{part}' must be a key=value pair")
         value = expand(value) if equals else "true"
         if key == "type":
             kind = value.lower()
             if kind not in KINDS:
-                close = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.6)
-                meant = f" (did you mean {close[0]}?)" if close else ""
-                raise InvalidArgument(f'unsupported mount type "{value}"{meant}')
+                raise Wrong(f'unsupported mount type "{value}"{nearest(kind, KINDS)}')
         found[_KEYS[key]] = _value(key, value)
     found["kind"] = kind
     _check(kind, found, text)
@@ -55,24 +50,24 @@ def parse_mount(text: str, expand: Expand) -> Mount:
 def _value(key: str, value: str) -> Any:
     if key in _WITHOUT_VALUE:
         if value.lower() not in (*_TRUE, "0", "f", "false"):
-            raise InvalidArgument(f"invalid value for {key}: {value}")
+            raise Wrong(f"invalid value for {key}: {value}")
         return (value.lower() in _TRUE) != (key in ("rw", "readwrite"))
     if key == "size":
         match = _SIZE.fullmatch(value)
         if match is None:
-            raise InvalidArgument(f"invalid value for {key}: {value}")
+            raise Wrong(f"invalid value for {key}: {value}")
         return int(float(match[1]) * (1 << _UNITS[match[2].lower()]))
     if key == "mode":
         if not re.fullmatch(r"[0-7]{1,5}", value):
-            raise InvalidArgument(f"invalid value {value} for mode")
+            raise Wrong(f"invalid value {value} for mode")
         return int(value, 8)
     if key in ("uid", "gid"):
         if not re.fullmatch(r"\d{1,10}", value):
-            raise InvalidArgument(f"invalid value {value} for {key}")
+            raise Wrong(f"invalid value {value} for {key}")
         return int(value)
     if key == "sharing":
         if value.lower() not in SHARING:
-            raise InvalidArgument(f'unsupported sharing value "{value}": it is {", ".join(SHARING)}')
+            raise Wrong(f'unsupported sharing value "{value}": it is {", ".join(SHARING)}')
         return value.lower()
     return value.lower() if key == "type" else value
 
@@ -80,18 +75,18 @@ def _value(key: str, value: str) -> Any:
 def _check(kind: str, found: dict[str, Any], text: str) -> None:
     for key in ("mode", "uid", "gid"):
         if key in found and kind not in ("cache", "secret", "ssh"):
-            raise InvalidArgument(f'{key} not allowed for "{kind}" type mounts')
+            raise Wrong(f'{key} not allowed for "{kind}" type mounts')
     for key, kinds in (("required", ("secret", "ssh")), ("size", ("tmpfs",)), ("env", ("secret",))):
         if key in found and kind not in kinds:
-            raise InvalidArgument(f"unexpected key '{key}' for mount type '{kind}'")
+            raise Wrong(f"unexpected key '{key}' for mount type '{kind}'")
     if "sharing" in found and kind != "cache":
-        raise InvalidArgument(f"invalid cache sharing set for {kind} mount")
+        raise Wrong(f"invalid cache sharing set for {kind} mount")
     if kind == "secret":
         if "origin" in found:
-            raise InvalidArgument("secret mount should not have a from")
+            raise Wrong("secret mount should not have a from")
         if not {"source", "target", "id"} & found.keys():
-            raise InvalidArgument("invalid secret mount. one of source, target required")
+            raise Wrong("invalid secret mount. one of source, target required")
         if "source" in found and "id" in found:
-            raise InvalidArgument("both source and id can't be set")
+            raise Wrong("both source and id can't be set")
     elif kind != "ssh" and not found.get("target"):
-        raise InvalidArgument(f"invalid mount '{text}': target is required")
+        raise Wrong(f"invalid mount '{text}': target is required")

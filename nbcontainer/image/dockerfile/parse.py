@@ -5,16 +5,16 @@ Dockerfile reference; the wording of errors is BuildKit's, since that is what pe
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from nbcontainer.errors import InvalidArgument
 from nbcontainer.image.dockerfile import instructions as i
+from nbcontainer.image.dockerfile.mounts import parse_mount
 from nbcontainer.image.dockerfile.statements import Heredoc, Statement, heredoc_opening
 from nbcontainer.image.dockerfile.words import ExpansionError
+from nbcontainer.image.dockerfile.wrong import Wrong, nearest
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
@@ -26,23 +26,13 @@ _TRUE = {"", "1", "t", "true"}
 _BOOLEANS = _TRUE | {"0", "f", "false"}
 
 
-class Wrong(ValueError):
-    """What is wrong with a statement, without its place."""
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`" (did you mean X?)"`, or nothing."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {found[0]}?)" if found else ""
-
-
 def parse(statement: Statement, escape: str) -> i.Instruction:
     """The instruction that a statement is. Raises `DockerfileError`."""
     try:
         if statement.name not in _PARSERS:
             raise Wrong(f"unknown instruction: {statement.name}{nearest(statement.name, _PARSERS)}")
         return _PARSERS[statement.name](_Arguments(statement, escape))
-    except (Wrong, ExpansionError, InvalidArgument) as error:
+    except (Wrong, ExpansionError) as error:
         message = f"dockerfile parse error on line {statement.start}: {error}"
         raise statement.source.error(message, statement.start, statement.end) from None
 
@@ -257,24 +247,14 @@ def _run(args: _Arguments) -> i.Run:
         raise Wrong(f'security "{security}" is not valid: it is sandbox or insecure')
     # Mounts may hold variables: they are read once those are known. What is wrong without them is said now.
     for text in flags.get("mount", ()):
-        mount(text, lambda word: word)
+        parse_mount(text, lambda word: word)
     return i.Run(args.statement, words, shell, network=network, security=security)
 
 
 def mounts(run: i.Run, expand: i.Expand) -> tuple[i.Mount, ...]:
     """The mounts of RUN, their variables replaced. Raises `Wrong`, `ExpansionError`."""
     flags = (flag.removeprefix("--mount=") for flag in run.statement.flags if flag.startswith("--mount="))
-    return tuple(mount(text, expand) for text in flags)
-
-
-def mount(text: str, expand: i.Expand) -> i.Mount:
-    """One `--mount=type=…,target=…`. Raises `Wrong`, `ExpansionError`."""
-    from nbcontainer.image.dockerfile.mounts import parse_mount
-
-    try:
-        return parse_mount(text, expand)
-    except InvalidArgument as error:
-        raise Wrong(str(error)) from None
+    return tuple(parse_mount(text, expand) for text in flags)
 
 
 def _cmd(args: _Arguments) -> i.Cmd:

@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from nbcontainer.errors import DockerfileError, NotFound
 from nbcontainer.image.dockerfile import instructions as i
-from nbcontainer.image.dockerfile.parse import Wrong, mounts, nearest, parse
+from nbcontainer.image.dockerfile.parse import mounts, parse
 from nbcontainer.image.dockerfile.source import Source
 from nbcontainer.image.dockerfile.statements import Statement, read
 from nbcontainer.image.dockerfile.words import ExpansionError, Words
+from nbcontainer.image.dockerfile.wrong import Wrong, nearest
 
 T = TypeVar("T")
 
