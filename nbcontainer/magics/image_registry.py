@@ -101,9 +101,9 @@ def login(call: Call) -> None:
             raise UsageError("--password and --password-stdin are mutually exclusive")
         if username is None:
             raise UsageError("Must provide --username with --password-stdin")
-        if call.cell is None:
+        if call.cell is None and "IPython" in sys.modules:
             raise UsageError("--password-stdin reads the cell: %%image login ... and the password below it")
-        password = call.cell.rstrip("\r\n")
+        password = (sys.stdin.read() if call.cell is None else call.cell).rstrip("\r\n")
     elif password is not None:
         call.say("WARNING! Using --password via the CLI is insecure. Use --password-stdin.")
     try:
