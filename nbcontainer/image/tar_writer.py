@@ -14,11 +14,6 @@ from collections.abc import Callable, Iterator
 
 from nbcontainer.image.tar import BLOCK, CHUNK, Entry, Kind
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import queue
-    import threading
-
 _TYPES: dict[Kind, bytes] = {"file": b"0", "link": b"1", "symlink": b"2", "directory": b"5", "fifo": b"6"}
 _SECOND = 10**9
 #: The first time that a header's eleven octal digits cannot say (they are seconds).
@@ -26,9 +21,6 @@ _LATE = 8**11
 #: The name of what describes the next entry; nobody is to see it.
 _PAX_NAME = b"PaxHeaders.0"
 _ZEROS = bytes(CHUNK)
-#: From so many bytes on a thread is worth its start; so many pieces may wait for it.
-_MUCH = 8 << 20
-_AHEAD = 4
 #: Fewer zeros than this are written as they are.
 _LONG = 1 << 16
 
@@ -39,38 +31,14 @@ class Sum:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._digest = hashlib.sha256()
-        self._size = 0
-        self._worker: threading.Thread | None = None
 
     def write(self, data: bytes) -> None:
         """All of `data`."""
-        self._size += len(data)
-        if self._size < _MUCH:
-            self._digest.update(data)
-        else:
-            self._hash_beside(data)
+        self._digest.update(data)
         write_sparse(self._fd, data)
-
-    def _hash_beside(self, data: bytes) -> None:
-        """Both take about as long: where there is a second processor, it does one of them."""
-        import queue
-        import threading
-
-        if self._worker is None:
-            self._queue: queue.Queue[bytes] = queue.Queue(_AHEAD)
-            self._worker = threading.Thread(target=self._hash, daemon=True)
-            self._worker.start()
-        self._queue.put(data)
-
-    def _hash(self) -> None:
-        while data := self._queue.get():
-            self._digest.update(data)
 
     def finish(self) -> str:
         """The digest of all that was written."""
-        if self._worker is not None:
-            self._queue.put(b"")
-            self._worker.join()
         return f"sha256:{self._digest.hexdigest()}"
 
 
