@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from nbcontainer.errors import NbcontainerError
 from nbcontainer.magics.parsing import Parsed
-from nbcontainer.view import frontend
-from nbcontainer.view.page import TableView
 from nbcontainer.view.tables import Table
 
 if TYPE_CHECKING:
@@ -88,10 +86,7 @@ class Call:
         return shown(thing)
 
     def show_table(self, table: Table) -> Table:
-        """Display a table; in a page it can be sorted."""
-        if len(table) > 1 and frontend.live():
-            self.show(TableView(table))
-            return shown(table)
+        """Display a table."""
         return self.show(table)
 
     def show_text(self, text: str) -> str:

@@ -1,5 +1,5 @@
-"""Views that are a page's own elements: tables that sort, cards with buttons, whatever HTML says. Made anew when
-something happens, or once a second while somebody looks where the kernel tells nobody."""
+"""Views that are a page's own elements: tables, cards with buttons, whatever HTML says. Made anew when something
+happens, or once a second while somebody looks where the kernel tells nobody."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nbcontainer.errors import NbcontainerError
-from nbcontainer.view.tables import Table
 from nbcontainer.view.view import Emit, View
 
 if TYPE_CHECKING:
@@ -99,31 +98,3 @@ class PageView(View):
         if self._emit is not None:
             self._emit({"kind": "said", "data": said}, ())
         self._changed()
-
-
-class TableView(View):
-    """A table that stays as it is, and in a page can be sorted."""
-
-    bundle: ClassVar[str] = "page"
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-
-    def text(self) -> str:
-        """As Docker prints it."""
-        return str(self.table)
-
-    def html(self) -> str:
-        """A table."""
-        return self.table._repr_html_()
-
-    def snapshot(self) -> dict[str, Any]:
-        """The table."""
-        return {"html": self.html(), "still": True}
-
-    def begin(self, emit: Emit) -> Callable[[], None]:
-        """Nothing changes."""
-        return lambda: None
-
-    def receive(self, message: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
-        """It has no buttons."""

@@ -276,7 +276,7 @@ def test_tab_offers_commands_options_and_names(kernel: Kernel) -> None:
     assert "busybox" in kernel.complete("%%container run bus")
     assert kernel.complete("c = %container exec w") == ["web"]
     assert kernel.complete("x = 1\n%container stop w") == ["web"]
-    assert kernel.complete("%lab d") == ["doctor"]
+    assert kernel.complete("%lab do") == ["doctor"]
 
 
 def test_loading_twice_is_harmless_and_unloading_undoes_it(kernel: Kernel) -> None:

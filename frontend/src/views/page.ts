@@ -1,9 +1,8 @@
-// HTML that the kernel makes and makes anew: tables get headers that sort them, buttons say what was pressed.
+// HTML that the kernel makes and makes anew; buttons say what was pressed.
 
 import { h, root } from "../lib/dom";
 import { Link, type Message } from "../lib/link";
 import type { Cleanup, RenderProps } from "../lib/model";
-import { compare } from "../lib/sort";
 import { follow } from "../lib/theme";
 import view from "../lib/view.css";
 import own from "./page.css";
@@ -13,47 +12,25 @@ export function render({ model, el }: RenderProps): Cleanup {
   const inside = h("div");
   const said = h("div", { class: "nbc-said", role: "status", "aria-live": "polite" });
   made.append(inside, said);
-  let by = -1;
-  let down = false;
   let last = "";
+
+  // By which column a table is sorted is chosen by radio buttons in its HTML.
+  const inputs = (): HTMLInputElement[] => [...inside.querySelectorAll("input")];
 
   function show(html: string): void {
     if (html === last) return;
     last = html;
-    // Where the reader is stays: the focus, and what was scrolled.
+    // What the reader has chosen stays, and the focus.
     const active = document.activeElement;
-    const focused = active instanceof HTMLElement && inside.contains(active) ? active.dataset["act"] ?? active.dataset["column"] : undefined;
+    const focused = active instanceof HTMLElement && inside.contains(active) ? active.dataset["act"] : undefined;
+    const chosen = inputs().map((input) => input.checked);
+    const at = inputs().findIndex((input) => input === active);
     inside.innerHTML = html;
-    for (const table of inside.querySelectorAll<HTMLTableElement>("table.nbc-table:not(.nbc-matrix):not(.nbc-stack)")) sortable(table);
-    if (focused) inside.querySelector<HTMLElement>(`[data-act="${focused}"], [data-column="${focused}"]`)?.focus();
-  }
-
-  function sortable(table: HTMLTableElement): void {
-    const body = table.tBodies[0];
-    const headers = [...(table.tHead?.rows[0]?.cells ?? [])];
-    if (!body || body.rows.length < 2) return;
-    const original = [...body.rows];
-    const tree = original.some((row) => /[├└]/.test(row.textContent ?? ""));
-    if (tree) return;
-    const arrange = (): void => {
-      headers.forEach((header, at) => header.setAttribute("aria-sort", at === by ? (down ? "descending" : "ascending") : "none"));
-      const rows = [...original];
-      const text = (row: HTMLTableRowElement): string => row.cells[by]?.textContent?.trim() ?? "";
-      if (by >= 0) rows.sort((a, b) => compare(text(a), text(b), down));
-      body.append(...rows);
-    };
-    headers.forEach((header, at) => {
-      const button = h("button", { class: "nbc-sort", type: "button", "data-column": at, title: `Sort by ${header.textContent}` }, header.textContent ?? "");
-      button.addEventListener("click", () => {
-        // Up, down, and as it came.
-        if (by !== at) [by, down] = [at, false];
-        else if (!down) down = true;
-        else by = -1;
-        arrange();
-      });
-      header.replaceChildren(button);
-    });
-    if (by >= 0) arrange();
+    if (inputs().length === chosen.length) {
+      inputs().forEach((input, index) => (input.checked = chosen[index]!));
+      inputs()[at]?.focus();
+    }
+    if (focused) inside.querySelector<HTMLElement>(`[data-act="${focused}"]`)?.focus();
   }
 
   const link = new Link(model, (message: Message) => {
