@@ -9,6 +9,8 @@ from typing import Any
 
 from playwright.sync_api import expect
 
+PATIENCE = 60_000
+
 RUN = """\
 %container run -d --name web busybox sh -c 'echo hello from web; sleep 1000 & sleep 1001'
 %container run -d --name db --memory 64m busybox sleep 1000
@@ -73,7 +75,7 @@ def test_the_dashboard(notebook: Any) -> None:
 def test_fifty_cells_stay_quick_and_a_restart_leaves_nothing(notebook: Any) -> None:
     page = notebook(RUN, *["%container namespaces"] * 48, "%lab topology")
     page.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    expect(page.page.locator(".nbc-topology, .jp-Cell:last-of-type .nbc-topology").first).to_be_attached()
+    expect(page.page.locator(".nbc-topology").first).to_be_attached(timeout=PATIENCE)
     # The code of the views came once each; what they listen to is the one that needs to.
     code = (
         "import ipywidgets\nfrom nbcontainer import runtime\nfrom nbcontainer.view.widgets.bundle import Bundle\n"
@@ -84,11 +86,11 @@ def test_fifty_cells_stay_quick_and_a_restart_leaves_nothing(notebook: Any) -> N
     page.page.wait_for_timeout(2000)
     page.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     page.page.wait_for_timeout(1000)
-    # What was still on its way to the page when its kernel went is said on the console, and nothing else.
-    page.complaints[:] = [text for text in page.complaints if "Failed to initialize model" not in text]
     assert page.python("%load_ext nbcontainer\nprint('again')").endswith("again")
     page.run(0)
     expect(page.run(1)).to_contain_text("sidecar")
+    # On a machine this busy, anywidget says on the console that a model took it longer than two seconds.
+    page.complaints[:] = [text for text in page.complaints if "Failed to initialize model" not in text]
 
 
 def test_nbconvert_shows_the_static_forms(notebook: Any, tmp_path: Any) -> None:
