@@ -44,7 +44,12 @@ class Ticking(Lines):
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._drawn = 0.0
-        super().__init__(lambda text: print(f"\r{text}", file=stream))
+        self._ticked = False
+        super().__init__(self._line)
+
+    def _line(self, text: str) -> None:
+        self._stream.write(f"\r{text}\n" if self._ticked else f"{text}\n")
+        self._ticked = False
 
     def __call__(self, event: Event) -> None:
         """One more."""
@@ -52,8 +57,9 @@ class Ticking(Lines):
         head = next(iter(self.waiting.values()), None)
         if head is not None and time.monotonic() > self._drawn + _EVERY:
             self._drawn = time.monotonic()
-            self._stream.write(f"\r{tick(head)}")
+            self._stream.write(f"\r{tick(head)}" if self._ticked else tick(head))
             self._stream.flush()
+            self._ticked = True
 
 
 def tick(event: Event) -> str:
