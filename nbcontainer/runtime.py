@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from nbcontainer.build.builder import Builder
 from nbcontainer.cgroup.cgroup import Cgroup
 from nbcontainer.cgroup.cgroups import Cgroups
 from nbcontainer.cgroup.sampler import Sampler, Target
@@ -23,6 +23,9 @@ from nbcontainer.network import networks
 from nbcontainer.network.namespaces import Namespaces
 from nbcontainer.network.networks import Networks
 from nbcontainer.topology.network import Topologies
+
+if TYPE_CHECKING:
+    from nbcontainer.build.builder import Builder
 
 
 class Lab(Handle):
@@ -116,6 +119,8 @@ class Lab(Handle):
     @cached_property
     def builder(self) -> Builder:
         """Builds images from Dockerfiles."""
+        from nbcontainer.build.builder import Builder  # only now: most labs build nothing
+
         return Builder(self.containers)
 
     def prune(self) -> list[str]:
