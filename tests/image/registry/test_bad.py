@@ -14,7 +14,8 @@ import pytest
 import zstandard
 
 from nbcontainer.errors import ImageError, NbcontainerError, NotFound, RegistryError
-from nbcontainer.image.registry import exchange
+from nbcontainer.image.image import architecture
+from nbcontainer.image.registry import exchange, manifest
 from nbcontainer.image.registry.progress import Event
 from nbcontainer.image.registry.transport import Patience
 from tests.image.build import config, entry, layer, sha256, tree
@@ -244,6 +245,32 @@ def test_ctrl_c_while_it_stalls(home: Path, lab: Any) -> None:
 def test_images_that_are_none(home: Path, lab: Any, layers: list[bytes], document: bytes | None, why: str) -> None:
     with Bad(layers, lambda request, count: None, document=document) as bad:
         refused(lab, bad, ImageError, why)
+
+
+def test_an_index(home: Path, lab: Any) -> None:
+    """The image for this machine is taken, and known by the index's digest; another one where it is asked for."""
+    indexes: list[bytes] = []
+
+    def trick(request: Request, count: int) -> Answer | None:
+        if request.path.endswith("/manifests/1"):
+            return Answer(body=indexes[0], headers={"Content-Type": manifest.OCI_INDEX})
+        return None
+
+    document = config(LAYERS).replace(b'"amd64"', json.dumps(architecture()).encode())
+    with Bad(LAYERS, trick, document=document) as bad:
+        entries = [
+            {"digest": sha256(b"absent"), "size": 6, "platform": {"os": "linux", "architecture": "s390x"}},
+            {"digest": sha256(bad.manifest), "size": len(bad.manifest),
+             "platform": {"os": "linux", "architecture": architecture()}},
+        ]  # fmt: skip
+        indexes.append(json.dumps({"schemaVersion": 2, "manifests": entries}).encode())
+        found = lab.images.pull(bad.name)
+        assert (found.tags, found.digests) == ([bad.name], [f"{bad.host}/bad@{sha256(indexes[0])}"])
+        with pytest.raises(RegistryError, match=r"sent a manifest that is sha256:\w+, not sha256:"):
+            lab.images.pull(bad.name, platform="linux/s390x")
+        with pytest.raises(NotFound, match=r"^no matching manifest for linux/riscv64 in the manifest list entries"):
+            lab.images.pull(bad.name, platform="linux/riscv64")
+        assert lab.images.get(bad.name) is found
 
 
 def test_zstd(home: Path, lab: Any) -> None:
