@@ -37,6 +37,9 @@ SILENCE = 90.0
 BATCH = 64
 TURNS = 8
 F_SETPIPE_SZ = 1031
+#: Fewer bytes than this were all that the socket had: more would have filled a page of the pipe.
+SHORT = 4096
+ENDING = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 def serve(*, fds: list[int]) -> None:
@@ -100,9 +103,8 @@ class Relay:
         self.epoll.register(fd, events)
 
     def forget(self, fd: int) -> None:
-        """Not any more; before `fd` is closed."""
-        if self.places.pop(fd, None) is not None:
-            self.epoll.unregister(fd)
+        """Not any more; `fd` is closed next, which takes it out of the epoll where nobody else has the socket."""
+        self.places.pop(fd, None)
 
     def pipe(self) -> tuple[int, int]:
         """An empty pipe."""
@@ -134,6 +136,7 @@ class Listener:
         self.connections: set[Connection] = set()
         self.full = False
         sock.setblocking(False)
+        _tune(sock)  # accepted sockets have it from here
         relay.watch(sock.fileno(), self, select.EPOLLIN)
 
     def ready(self, fd: int, events: int) -> None:
@@ -168,10 +171,16 @@ class Listener:
     def close(self) -> None:
         """Take the port away, and end what goes through it."""
         self.relay.forget(self.sock.fileno())
+        self.relay.epoll.unregister(self.sock.fileno())
         self.sock.close()
         self.full = False
         for connection in list(self.connections):
             connection.close()
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 class Flow:
@@ -183,6 +192,7 @@ class Flow:
         self.pipe: tuple[int, int] | None = None
         self.held = 0
         self.readable = False
+        self.ending = False
         self.ended = False
         self.done = False
 
@@ -198,9 +208,7 @@ class Connection:
         self.inner = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
             client.setblocking(False)
-            for sock in (client, self.inner):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _tune(self.inner)
             result = self.inner.connect_ex(port.target)
             if result not in (0, errno.EINPROGRESS):
                 raise OSError(result, os.strerror(result))
@@ -221,8 +229,11 @@ class Connection:
                 self.close(reset=True)
                 return
             self.connected = bool(events & select.EPOLLOUT)
-        if events & (select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR):
-            (there if fd == self.client.fileno() else back).readable = True
+        flow = there if fd == self.client.fileno() else back
+        if events & ENDING:
+            flow.readable = flow.ending = True
+        elif events & select.EPOLLIN:
+            flow.readable = True
         if self.connected:
             self.move()
 
@@ -253,6 +264,8 @@ class Connection:
                     moved = os.splice(flow.source.fileno(), flow.pipe[1], PIPE, flags=os.SPLICE_F_NONBLOCK)
                     flow.held += moved
                     flow.ended = moved == 0
+                    if moved < SHORT and not flow.ending:
+                        flow.readable = False  # that was all there was: epoll(7) tells when more comes
                 except BlockingIOError:
                     flow.readable = False
             if flow.held and flow.pipe is not None:
@@ -353,6 +366,7 @@ class Datagrams:
 
     def close(self) -> None:
         """Take the port away."""
+        self.relay.epoll.unregister(self.sock.fileno())
         for source in list(self.clients):
             self._forget(source)
         self.relay.forget(self.sock.fileno())
