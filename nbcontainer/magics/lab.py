@@ -115,6 +115,12 @@ def shell(call: Call) -> None:
         raise CommandFailed(f"{shlex.join(argv)} exited with {code}", code)
 
 
+def uplink(call: Call) -> str:
+    """A link to the machine, for as long as the lab runs."""
+    link = call.lab.networks.link_to_machine()
+    return call.show_text(f"{link.name} on this machine leads to the lab: {link.subnet}")
+
+
 def prune(call: Call) -> list[str]:
     """Remove what labs have left whose process is gone."""
     removed: list[str] = call.lab.prune()
@@ -186,6 +192,10 @@ LAB = Command(
             action=verify,
         ),
         Command("reset", "End the lab and everything in it, and start it anew", action=reset),
+        Command(
+            "uplink", "Link the lab to this machine's network; takes root, changes the machine, and ends with the lab",
+            action=uplink,
+        ),
         Command("prune", "Remove what labs have left behind whose process is gone", action=prune),
     ),
     action=overview,

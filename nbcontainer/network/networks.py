@@ -23,6 +23,7 @@ from nbcontainer.network import host, pools
 from nbcontainer.network.drivers import DRIVERS, Driver
 from nbcontainer.network.endpoint import Endpoint, host_mac_of, mac_of, veth_name
 from nbcontainer.network.filter import Published
+from nbcontainer.network.machine_link import MachineLink
 from nbcontainer.network.network import BRIDGE_NAME, HOST_BINDING, ICC, MASQUERADE, MTU, Attached, Network, Settings
 from nbcontainer.network.pools import Address, Pool
 from nbcontainer.network.sockets import Opener
@@ -268,6 +269,12 @@ class Networks:
     def forwarding(self) -> bool:
         """False when somebody has switched off what the first network switched on."""
         return self._forwarding < 0 or os.pread(self._forwarding, 1, 0) == b"1"
+
+    def link_to_machine(self) -> MachineLink:
+        """`%lab uplink`. Raises `Unavailable` without root, `Conflict`."""
+        with self._lock:
+            self.ensure_bridge()
+        return self.uplink.link()
 
     def next_index(self, network: Network) -> int:
         """The index that a network's own link is to have."""

@@ -21,6 +21,8 @@ from contextlib import AbstractContextManager
 from nbcontainer.errors import InvalidArgument
 from nbcontainer.lab.handle import Handle
 from nbcontainer.lab.interpreter import PACKAGE, Interpreter
+from nbcontainer.network import machine_link
+from nbcontainer.network.machine_link import MachineLink
 from nbcontainer.network.wire import RTA_OIF, Rtnetlink, attributes
 
 #: The link on the lab's host, its address there, and what answers at the other end; slirp4netns's own numbers.
@@ -60,6 +62,7 @@ class Uplink:
         self._pidfd = -1
         self._errors = self._told = -1
         self._waited = True
+        self._link: MachineLink | None = None
 
     def __del__(self) -> None:
         for fd in (getattr(self, "_pidfd", -1), getattr(self, "_errors", -1)):
@@ -140,6 +143,20 @@ class Uplink:
             self._stop()
             self.refusal = f"{program} did not come up{f' ({said[-1]})' if said else ''}: {NONE}"
 
+    def link(self) -> MachineLink:
+        """`%lab uplink`: a pair of links to the machine in the place of a program. Takes root; once is enough.
+
+        Raises `Unavailable`, `Conflict`.
+        """
+        self.wait()
+        with self._lock:
+            if self._link is None:
+                machine_link.check()  # before the way out there is now is given up
+                self._stop()
+                self._link = machine_link.make(self.lab, self.host, self.namespaces()[0], LINK)
+                self.program, self.refusal = f"veth {self._link.name}", ""
+            return self._link
+
     def _routed(self) -> bool:
         with self.host() as sock:
             rtnetlink = Rtnetlink(sock)
@@ -158,6 +175,10 @@ class Uplink:
             self._stop()
 
     def _stop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.remove()
+            self.program, self.refusal = "", NONE
         if self._keeper is None:
             return
         if self._pidfd >= 0:

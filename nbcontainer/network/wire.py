@@ -270,6 +270,15 @@ def connect(endpoint: dict[str, Any], host_netlink: socket.socket, netns_fd: int
     Rtnetlink(netlink).batch(requests)
 
 
+def pair(machine: Rtnetlink, name: str, inside: str, netns_fd: int) -> None:
+    """A veth pair: `name` here, up, and `inside` in the namespace `netns_fd`, which can only go up afterwards."""
+    peer = link_message() + name_attribute(inside) + attribute(IFLA_NET_NS_FD, struct.pack("i", netns_fd))
+    info = attribute(IFLA_INFO_KIND, b"veth")
+    info += attribute(IFLA_INFO_DATA | NESTED, attribute(VETH_INFO_PEER | NESTED, peer))
+    body = link_message(0, IFF_UP) + name_attribute(name) + attribute(IFLA_LINKINFO | NESTED, info)
+    machine.request(RTM_NEWLINK, CREATE, body, f"link {name}")
+
+
 def _isolate(host: Rtnetlink, veth: str, index: int) -> None:
     """`bridge link set dev VETH isolated on`: an isolated port and another one hear nothing of each other."""
     if not index:
