@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import shutil
 import socket
@@ -29,29 +30,29 @@ def own_address() -> str:
         return str(sock.getsockname()[0])
 
 
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "17")
+        self.end_headers()
+        self.wfile.write(b"from the machine\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 @pytest.fixture
-def server() -> Iterator[tuple[str, int]]:
-    """It says something to whoever connects."""
-    sock = socket.create_server((own_address(), 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = sock.accept()
-            except OSError:
-                return
-            with client:
-                client.sendall(b"from the machine\n")
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield sock.getsockname()
-    sock.shutdown(socket.SHUT_RDWR)
-    sock.close()
+def server() -> Iterator[str]:
+    """The address of a page on the machine."""
+    with http.server.ThreadingHTTPServer((own_address(), 0), Page) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        yield f"http://{found.server_address[0]}:{found.server_address[1]}/"
+        found.shutdown()
 
 
 @pytest.mark.parametrize("program", uplink.PROGRAMS)
 def test_containers_reach_what_the_machine_reaches(
-    program: str, busybox: Any, server: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+    program: str, busybox: Any, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nbcontainer.runtime import Lab
 
@@ -62,7 +63,7 @@ def test_containers_reach_what_the_machine_reaches(
         lab.networks.create("net1")
         lab.networks.create("inner", internal=True)
         for network in ("bridge", "net1"):
-            c = lab.containers.run("busybox", ["nc", "-w", "60", server[0], str(server[1])], network=network)
+            c = lab.containers.run("busybox", ["wget", "-q", "-O", "-", server], network=network)
             assert c.logs() == "from the machine\n"
         assert lab.networks.uplink.program == program
         assert "No way out" not in info_text(lab)
