@@ -234,7 +234,7 @@ async def by_asyncio() -> str:
 def test_a_pool_of_processes_joins(lab: Any) -> None:
     with lab.cgroup("demo") as demo, multiprocessing.get_context("fork").Pool(2) as pool:
         assert all(f"{lab.scope}/demo" in text for text in pool.map(groups_of, ["self"] * 4))
-        assert len(demo.pids()) == 2
+        eventually(lambda: len(demo.pids()) == 2)  # one may have done all the work before the other ran at all
 
 
 @limited
