@@ -20,21 +20,12 @@ from nbcontainer.image import bootstrap
 from nbcontainer.lab import idmap
 from nbcontainer.lab.home import Home, default_home
 from nbcontainer.lab.idmap import IdMap
-from nbcontainer.lab.interpreter import PACKAGE
+from nbcontainer.lab.interpreter import PACKAGE, complaint
+from nbcontainer.remedies import FORBIDDING, LACKS
 from nbcontainer.syscalls import libseccomp
 
 State = Literal["ok", "warn", "missing"]
 
-#: sysctls that forbid user namespaces to ordinary users, and what undoes each.
-_FORBIDDING = (
-    ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
-    ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=28633"),
-    (
-        "kernel/apparmor_restrict_unprivileged_userns",
-        "1",
-        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-    ),
-)
 #: What every probe begins with. Making namespaces is not enough: Ubuntu's AppArmor lets anybody make one and then
 #: takes away what root in it may do, so a probe mounts something too.
 _NAMESPACES = """
@@ -76,13 +67,6 @@ for name, try_ in tries.items():
 if missing:
     sys.exit("without " + ", ".join(missing))
 """
-#: What each costs that is missing, and the module that brings it.
-_WITHOUT = {
-    "bridge": ("no networks but none and host", "bridge"),
-    "veth": ("no networks but none and host", "veth"),
-    "tbf": ("links of a topology cannot have a rate", "sch_tbf"),
-    "netem": ("links of a topology cannot delay or lose packets", "sch_netem"),
-}
 
 
 @dataclass(frozen=True)
@@ -97,6 +81,12 @@ class Check:
     finding: str
     costs: str = ""
     remedy: str = ""
+
+    @classmethod
+    def lacking(cls, name: str, what: str, finding: str, state: State = "warn", **fields: object) -> Check:
+        """A check that found `what` of `remedies.LACKS` lacking."""
+        lack = LACKS[name][what]
+        return cls(name, state, finding, lack.costs, lack.remedy.format(**fields))
 
 
 def checks(home: Home | None = None) -> list[Check]:
@@ -133,19 +123,18 @@ def _probe(ids: IdMap, code: str = "", directory: str = "/") -> str:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     ) as running:
         assert running.stdout is not None
         try:
-            if running.stdout.readline() == "made\n":
+            if running.stdout.readline() == b"made\n":
                 idmap.write(running.pid, ids)
-            said = running.communicate("y", timeout=20)[1].strip().splitlines()
+            said = complaint(running.communicate(b"y", timeout=20)[1])
         except (OSError, LabError, subprocess.TimeoutExpired) as error:
             running.kill()
             return str(error)
     if running.returncode == 0:
         return ""
-    return said[-1] if said else f"it ended with {running.returncode}"
+    return said or f"it ended with {running.returncode}"
 
 
 def _python() -> Check:
@@ -157,36 +146,32 @@ def _kernel() -> Check:
     version = tuple(int(part) for part in release.split("-")[0].split(".")[:2])
     if version >= (5, 12):
         return Check("kernel", "ok", release)
-    return Check(
-        "kernel",
-        "missing" if version < (5, 11) else "warn",
-        release,
-        "overlay in a user namespace and id-mapped mounts need Linux 5.12",
-        "run a newer kernel",
-    )
+    return Check.lacking("kernel", "old", release, "missing" if version < (5, 11) else "warn")
 
 
 def _user_namespaces() -> Check:
     said = _probe(idmap.single())
     if not said:
         return Check("user namespaces", "ok", "can be made")
-    return Check("user namespaces", "missing", said, "no lab can start: nothing works", _who_forbids())
+    return Check.lacking("user namespaces", _who_forbids(), said, "missing")
 
 
 def _who_forbids() -> str:
-    """The remedy for user namespaces that cannot be made."""
-    for name, forbidding, undo in _FORBIDDING:
+    """What of the table says why user namespaces cannot be made."""
+    for name, forbidding in FORBIDDING.items():
         if _text(f"/proc/sys/{name}") == forbidding:
-            return f"as root: {undo}"
+            return name
     if not os.path.isdir("/proc/self"):
-        return "as root: mount -t proc proc /proc"
+        return "proc"
     if not os.path.exists("/proc/self/ns/user"):
-        return "run a kernel with CONFIG_USER_NS"
+        return "kernel"
+    if "BINDER_SERVICE_HOST" in os.environ or "BINDER_LAUNCH_HOST" in os.environ:
+        return "binder"
     if "\nSeccomp:\t2" in _text("/proc/self/status"):
-        return "this is a container itself: run it with --security-opt seccomp=unconfined, or --privileged"
+        return "container"
     if _text("/sys/fs/selinux/enforce") == "1":
-        return "as root: setenforce 0, or allow user_namespace create in a policy module of SELinux"
-    return "look for what forbids it in the output of dmesg"
+        return "selinux"
+    return "unknown"
 
 
 def _text(path: str) -> str:
@@ -198,23 +183,23 @@ def _text(path: str) -> str:
 
 
 def _ids() -> Check:
+    if _probe(idmap.single()):
+        return Check.lacking("ids", "namespaces", "cannot be tried without user namespaces")
     chosen = idmap.choose()
     said = "one id"
     if not chosen.single:
         said = _probe(chosen)
         if not said:
             return Check("ids", "ok", f"{sum(extent.count for extent in chosen.uids)} ids")
-    costs = "containers have root only: -u and images with other users do not work"
-    return Check("ids", "warn", said, costs, _more_ids(refused=not chosen.single))
+    if os.geteuid() == 0:
+        return Check.lacking("ids", "container", said, count=idmap.COUNT)
+    if not chosen.single:
+        return Check.lacking("ids", "refused", said)
+    return Check.lacking("ids", "steps", said, steps=" && ".join(_more_ids(os.geteuid())))
 
 
-def _more_ids(*, refused: bool) -> str:
-    """The remedy for a lab of one id; `refused` when there are more, but they could not be used."""
-    uid = os.geteuid()
-    if uid == 0:
-        return f"this is a container itself: give it a range of {idmap.COUNT} ids more"
-    if refused:
-        return "as root: apt-get install --reinstall uidmap (newuidmap and newgidmap lack their privilege)"
+def _more_ids(uid: int) -> list[str]:
+    """What root types to give a user more than one id."""
     steps = [] if shutil.which("newuidmap") and shutil.which("newgidmap") else ["apt-get install uidmap"]
     if not idmap.claimed(uid):
         first = idmap.unclaimed()
@@ -223,13 +208,13 @@ def _more_ids(*, refused: bool) -> str:
             steps.append(f"usermod --add-subuids {first}-{last} --add-subgids {first}-{last} {user}")
         except KeyError:  # usermod knows users with a name only
             steps.append(f"echo {uid}:{first}:{idmap.COUNT} | tee -a /etc/subuid /etc/subgid")
-    return f"as root: {' && '.join(steps)}"
+    return steps
 
 
 def _overlay(home: Home) -> Check:
-    name, costs = "overlay in a user namespace", "layers are copied for every container: slower, and more disk"
+    name = "overlay in a user namespace"
     if _probe(idmap.single()):
-        return Check(name, "warn", "cannot be tried without user namespaces", costs, "first of all user namespaces")
+        return Check.lacking(name, "namespaces", "cannot be tried without user namespaces")
     home.make()
     directory = tempfile.mkdtemp(prefix="probe", dir=home.path)
     try:
@@ -242,72 +227,53 @@ def _overlay(home: Home) -> Check:
         shutil.rmtree(directory, ignore_errors=True)
     if not said:
         return Check(name, "ok", f"works on {home.path}")
-    remedy = "Linux 5.13 or newer, and NBCONTAINER_HOME on ext4, xfs, btrfs or tmpfs"
-    return Check(name, "warn", said, costs, remedy)
+    return Check.lacking(name, "refused", said)
 
 
 def _cgroups() -> Check:
     found = Cgroups.detect()
     if {"cpu", "memory", "pids"} <= found.controllers:
         return Check("control groups", "ok", f"{found.mode}: {', '.join(sorted(found.controllers))}")
-    return Check(
-        "control groups",
-        "warn",
-        f"{found.mode}: {', '.join(sorted(found.controllers)) or 'nothing'} may be limited",
-        "containers run, but limits (-m, --cpus, --pids-limit) and pause are refused",
-        found.why,
-    )
+    said = f"{found.mode}: {', '.join(sorted(found.controllers)) or 'nothing'} may be limited"
+    return Check.lacking("control groups", "refused", said, why=found.why)
 
 
 def _seccomp() -> Check:
     if libseccomp.available():
         return Check("libseccomp", "ok", "libseccomp.so.2")
-    return Check(
-        "libseccomp",
-        "missing",
-        "not found",
-        "containers start only with --security-opt seccomp=unconfined",
-        "as root: apt-get install libseccomp2",
-    )
+    return Check.lacking("libseccomp", "absent", "not found", "missing")
 
 
 def _busybox() -> Check:
     try:
         return Check("static busybox", "ok", str(bootstrap.find()))
     except NbcontainerError as error:
-        return Check(
-            "static busybox",
-            "warn",
-            str(error),
-            "the image busybox cannot be made here",
-            f"as root: {bootstrap.REMEDY}",
-        )
+        return Check.lacking("static busybox", "absent", str(error), remedy=bootstrap.REMEDY)
 
 
 def _links() -> Check:
     if _probe(idmap.single()):
-        costs = "no networks but none and host"
-        return Check("links", "warn", "cannot be tried without user namespaces", costs, "first of all user namespaces")
+        return Check.lacking("links", "namespaces", "cannot be tried without user namespaces")
     said = _probe(idmap.single(), _LINKS)
+    kinds = [kind for kind in LACKS["links"] if kind != "namespaces"]
     if not said:
-        return Check("links", "ok", ", ".join(_WITHOUT))
-    lacking = [name for name in _WITHOUT if name in said.removeprefix("without ").split(", ")] or ["bridge"]
-    costs = "; ".join(dict.fromkeys(_WITHOUT[name][0] for name in lacking))
-    modules = " ".join(_WITHOUT[name][1] for name in lacking)
-    return Check("links", "warn", said, costs, f"as root: modprobe -a {modules}, or a kernel that has them")
+        return Check("links", "ok", ", ".join(kinds))
+    lacking = [kind for kind in kinds if kind in said.removeprefix("without ").split(", ")] or ["bridge"]
+    lacks = [LACKS["links"][kind] for kind in lacking]
+    return Check(
+        "links",
+        "warn",
+        said,
+        "; ".join(dict.fromkeys(lack.costs for lack in lacks)),
+        "; ".join(lack.remedy for lack in lacks),
+    )
 
 
 def _tools() -> Check:
     missing = [f"{tool} ({package})" for tool, package in (("ip", "iproute2"), ("nft", "nftables")) if not _which(tool)]
     if not missing:
         return Check("network tools", "ok", "ip and nft")
-    return Check(
-        "network tools",
-        "warn",
-        f"without {', '.join(missing)}",
-        "%%lab cells cannot call them; containers do not need them",
-        "as root: apt-get install iproute2 nftables",
-    )
+    return Check.lacking("network tools", "absent", f"without {', '.join(missing)}")
 
 
 def _which(name: str) -> str | None:
@@ -318,13 +284,7 @@ def _way_out() -> Check:
     for program in ("pasta", "slirp4netns"):
         if _which(program):
             return Check("a way out", "ok", program)
-    return Check(
-        "a way out",
-        "warn",
-        "neither pasta nor slirp4netns",
-        "containers reach each other and the lab, but not the machine's network",
-        "as root: apt-get install passt",
-    )
+    return Check.lacking("a way out", "absent", "neither pasta nor slirp4netns")
 
 
 def _disk(home: Home) -> Check:
@@ -333,4 +293,4 @@ def _disk(home: Home) -> Check:
     text = f"{free / (1 << 30):.0f} GiB free below {home.path}"
     if free > 1 << 30:
         return Check("disk", "ok", text)
-    return Check("disk", "warn", text, "images may not fit", "make room, or set NBCONTAINER_HOME elsewhere")
+    return Check.lacking("disk", "full", text)

@@ -21,7 +21,7 @@ from nbcontainer.errors import InvalidArgument, LabError, LabGone, Unavailable
 from nbcontainer.lab import directory, files, host, idmap, inside, loop, sockets
 from nbcontainer.lab.home import Home, default_home
 from nbcontainer.lab.init import DESCRIPTORS, MESSAGE
-from nbcontainer.lab.interpreter import Interpreter
+from nbcontainer.lab.interpreter import Interpreter, complaint
 from nbcontainer.lab.process import LOST, Process, exit_code_of
 
 T = TypeVar("T")
@@ -118,11 +118,11 @@ class Handle:
         except BaseException as error:
             control.close()
             events.close()
-            starter.kill()
-            said = starter.communicate()[1].decode(errors="replace").strip().splitlines()
-            if isinstance(error, TimeoutError | ConnectionError):
-                raise LabError(f"the lab did not start: {said[-1] if said else error}") from None
-            raise
+            with starter:  # what it said may have been read already
+                starter.kill()
+                if isinstance(error, TimeoutError | ConnectionError):
+                    raise LabError(f"the lab did not start: {complaint(starter.communicate()[1]) or error}") from None
+                raise
         starter.communicate()
         self.pidfd = os.pidfd_open(self.pid)
         control.settimeout(None)
@@ -146,10 +146,9 @@ class Handle:
             for fd in attach:
                 os.close(fd)
         if not control.recv(MESSAGE):
-            said = starter.communicate()[1].decode(errors="replace").strip().splitlines()
+            said = complaint(starter.communicate()[1]) or "no reason given"
             raise Unavailable(
-                f"this machine does not let us make namespaces ({said[-1] if said else 'no reason given'}); "
-                "`%lab doctor` says what would"
+                f"this machine does not let us make namespaces ({said}); `%lab doctor` says why, and what would help"
             )
         try:
             idmap.write(starter.pid, self.idmap)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -83,3 +84,10 @@ def _sealed_copy(executable: str) -> int | None:
             pass
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
     return fd
+
+
+def complaint(stderr: bytes) -> str:
+    """The last line of what a Python program complained of, an `OSError` in words; empty when there is none."""
+    said = stderr.decode(errors="replace").strip().splitlines()
+    told = re.fullmatch(r"\w+: \[Errno \d+\] (.*): '(\w+)'", said[-1]) if said else None
+    return f"{told[2]}: {told[1]}" if told else said[-1] if said else ""
