@@ -6,7 +6,9 @@ overlayfs, so containers there are made by the copying driver.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,7 +39,7 @@ def run(script: str, timeout: float = 240) -> Done:
     with tempfile.NamedTemporaryFile("w", dir="/var/lib", prefix="nbcontainer-job-", suffix=".sh") as job:
         job.write(script)
         job.flush()
-        booted = subprocess.run(
+        booted = subprocess.Popen(
             [
                 *("linux.uml", "mem=1536M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
                 *(f"init={BOOT}", f"job={job.name}", f"keep={':'.join(kept())}", "con=null", "con0=null,fd:1"),
@@ -45,10 +47,16 @@ def run(script: str, timeout: float = 240) -> Done:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
+            start_new_session=True,
         )
-    text = booted.stdout.decode(errors="replace").replace("\r", "")
+        try:
+            output, _ = booted.communicate(timeout=timeout)
+        finally:
+            try:
+                os.killpg(booted.pid, signal.SIGKILL)  # its processes are processes here, and outlive it
+            except ProcessLookupError:
+                pass
+    text = output.decode(errors="replace").replace("\r", "")
     found = re.search(r"^virtual host: exit (\d+)$", text, re.MULTILINE)
     assert found is not None, text
     return Done(text[: found.start()], int(found[1]))
