@@ -30,7 +30,7 @@ NAME = "benchmark:1"
 BYTES, FILES, LAYERS = 290_000_000, 11_000, 5
 #: Files smaller than this are many, those above it make up the size.
 SMALL = 60_000
-COUNT = 2
+COUNT = 3
 _PLACES = ("/usr/lib/python3", "/usr/share", "/usr/include", "/usr/lib", "/usr/bin", "/opt")
 
 

@@ -28,6 +28,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from benchmarks.commits import commits
+from benchmarks.images import images
 from benchmarks.measure import Peer, Row, Samples, limit, proportional, resident, seconds_of, table, versus
 from benchmarks.namespaces import namespaces
 from benchmarks.topologies import topologies
@@ -232,6 +233,7 @@ def main() -> None:
             *idle(lab, shell),
             labs(arguments.count),
             commits(lab, docker),
+            *images(lab, docker),
             *namespaces(lab),
             *topologies(lab),
         ]
