@@ -64,10 +64,12 @@ def measure(jupyter: JupyterLab, count: int) -> None:
     with chromium() as browser:
         cells = [HUNDRED, "%lab topology", "%lab reset\nlab = runtime.current_lab()", "%lab topology"]
         made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(made, jupyter.notebooks / "bench.ipynb")
         page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
         notebook = Notebook(page, jupyter, "bench.ipynb")
         notebook.open()
+        page.set_default_timeout(40_000)
         notebook.python("%load_ext nbcontainer")
         notebook.run(0)
         first = []
