@@ -119,7 +119,7 @@ class Life:
         # Whoever waits need not wait for this: what takes long is the kernel's, and `start` sees to its own.
         _remove(group)
         if container.options.rm and not restarting and not container.attached:
-            container.lab.loop.asyncio.run_in_executor(None, self._remove_quietly)
+            container.lab.loop.away(self._remove_quietly)
 
     def _remove_quietly(self) -> None:
         try:

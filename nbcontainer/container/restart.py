@@ -47,7 +47,7 @@ class Policy:
 
     def _due(self) -> None:
         # Starting waits for the set-up process, which the loop must not.
-        self.container.lab.loop.asyncio.run_in_executor(None, self._start)
+        self.container.lab.loop.away(self._start)
 
     def _start(self) -> None:
         container = self.container

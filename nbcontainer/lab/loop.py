@@ -33,6 +33,13 @@ class Loop:
         """Run a coroutine on the loop's thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.asyncio)
 
+    def away(self, function: Callable[..., object], *args: Any) -> None:
+        """Call `function(*args)` on a thread of its own (from the loop's), but not once the interpreter ends."""
+        try:
+            self.asyncio.run_in_executor(None, function, *args)
+        except RuntimeError:
+            pass  # no thread starts any more: the lab ends by itself, and with it what was to be done
+
     def do(self, function: Callable[..., T], *args: Any) -> T:
         """Call `function(*args)` on the loop's thread and wait for what it returns."""
         if threading.current_thread() is self.thread:

@@ -170,7 +170,7 @@ class Publisher:
                 ours.close()
                 raise
         loop = self.lab.loop
-        process.on_exit(lambda code: loop.soon(loop.asyncio.run_in_executor, None, self._ended, ours))
+        process.on_exit(lambda code: loop.soon(loop.away, self._ended, ours))
         return ours
 
     def _ended(self, control: socket.socket) -> None:

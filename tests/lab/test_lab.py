@@ -261,3 +261,16 @@ with Lab() as lab:
     environment = {**os.environ, "NBCONTAINER_HOME": str(home / "a" / "b")}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("0022\ndrwxr-xr-x\n", "")
+
+
+def test_a_script_that_just_ends_says_nothing(home: Path) -> None:
+    code = """
+from nbcontainer import Lab
+lab = Lab()
+lab.images.bootstrap_busybox()
+lab.containers.run("busybox", ["sleep", "1000"], detach=True, rm=True)
+lab.containers.run("busybox", ["sleep", "1000"], detach=True, restart="always")
+lab.containers.run("busybox", ["sleep", "1000"], detach=True, publish=["80"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
