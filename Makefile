@@ -58,7 +58,10 @@ test: check frontend
 	tools/suite.sh
 
 bench: .venv/test
-	$(PYTHON) benchmarks/run.py
+	$(PYTHON) -m benchmarks.run
+	$(PYTHON) -m benchmarks.networks
+	$(PYTHON) -m benchmarks.usage
+	$(PYTHON) -m benchmarks.widgets
 
 clean:
 	rm -rf .venv
