@@ -1,6 +1,6 @@
 # Everything is made from here: `make lab` opens the tour, `make tour` prints it, `make test` tests it all.
 .DELETE_ON_ERROR:
-.PHONY: help setup lab tour test check frontend bench clean
+.PHONY: help setup lab tour test check frontend docs bench clean
 
 PYTHON := .venv/bin/python
 PINS := pyproject.toml constraints.txt tools/venv.sh
@@ -13,6 +13,7 @@ help:
 	@echo "make tour    the same notebook without a browser: its outputs, as text"
 	@echo "make test    ruff, mypy, pytest and the notebooks; as root also as ordinary users"
 	@echo "make frontend  the widgets' scripts: types, tests, and that those committed are what their sources give"
+	@echo "make docs    the documentation, in site/"
 	@echo "make bench   speed and size, beside Docker and runc"
 	@echo "make clean   remove .venv"
 
@@ -39,6 +40,10 @@ setup: .venv/setup
 	@tools/venv.sh .venv test,browser
 	@touch $@
 
+.venv/docs: .venv/setup
+	@tools/venv.sh .venv docs
+	@touch $@
+
 # Jupyter refuses root unless told; the notebook's containers are no more root than anybody's.
 lab: .venv/notebook
 	.venv/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00-tour.ipynb
@@ -54,7 +59,12 @@ check: .venv/test
 frontend: .venv/test-system
 	tools/frontend.sh
 
-test: check frontend
+# Warnings are errors: a page that nothing links to, a link that leads nowhere. Nothing is fetched.
+docs: .venv/docs
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict
+	@$(PYTHON) tools/docs/links.py site
+
+test: check frontend docs
 	tools/suite.sh
 
 bench: .venv/test
@@ -64,4 +74,4 @@ bench: .venv/test
 	$(PYTHON) -m benchmarks.widgets
 
 clean:
-	rm -rf .venv
+	rm -rf .venv site

@@ -59,7 +59,7 @@ LACKS: dict[str, dict[str, Lack]] = {
             "nothing helps on Binder, where nobody may change that: run the notebook on a Linux machine of your own",
         ),
         "container": Lack(
-            "this is a container itself, with a system call filter as Docker's",
+            "this is a container itself, with a system call filter like Docker's",
             _NOTHING,
             "this is a container itself: run it with --security-opt seccomp=unconfined, or --privileged",
         ),

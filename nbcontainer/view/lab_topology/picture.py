@@ -49,7 +49,9 @@ def _box(node: Node, x: float, y: float) -> str:
         f'<rect class="shape" x="{x - BOX_X:g}" y="{y - BOX_Y:g}" width="{2 * BOX_X}" height="{2 * BOX_Y}" '
         f'rx="{rounded}" stroke-width="1.5"{dash}/>'
     )
-    name = svg.text(x, y - 2 if node.note else y + 4, _short(node.label, 15), anchor="middle", bold=True)
+    label = _short(node.label, 15)
+    size = 12 if len(label) <= 12 else 10.5
+    name = svg.text(x, y - 2 if node.note else y + 4, label, size=size, anchor="middle", bold=True)
     note = svg.text(x, y + 12, _short(node.note, 18), size=10, kind="quiet code", anchor="middle") if node.note else ""
     return f'<g class="{colour}">{_hint(node)}{shape}{name}{note}</g>'
 
