@@ -12,13 +12,15 @@ from nbcontainer.remedies import LACKS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Files of the checkout that pages link to, and their page here.
+#: Files of the checkout that pages link to: their page here, and what a link says that only names the file.
 HERE = {
-    "docs/magics.md": "magics.md",
-    "docs/architecture.md": "how/index.md",
-    "docs/security.md": "security.md",
-    "notebooks/": "course/index.md",
-    "CONTRIBUTING.md": "how/contributing.md",
+    "docs/index.md": ("index.md", "the first page"),
+    "docs/magics.md": ("magics.md", "the reference"),
+    "docs/architecture.md": ("how/index.md", "How it works"),
+    "docs/security.md": ("security.md", "Security"),
+    "security.md": ("security.md", "Security"),
+    "notebooks": ("course/index.md", "the course"),
+    "CONTRIBUTING.md": ("how/contributing.md", "Working on it"),
 }
 
 #: Pictures that stand at the end of a part of docs/architecture.md, by its heading.
@@ -64,10 +66,13 @@ def linked(text: str, up: str = "") -> str:
     """Links to files of the checkout become links to pages."""
 
     def to_page(match: re.Match[str]) -> str:
-        target = next((page for file, page in HERE.items() if match[1].rstrip("/") == file.rstrip("/")), None)
-        return f"]({up}{target})" if target else match[0]
+        said, file = match[1], match[2].rstrip("/")
+        if file not in HERE:
+            return match[0]
+        page, title = HERE[file]
+        return f"[{title if said.rstrip('/') == file else said}]({up}{page})"
 
-    return re.sub(r"\]\(([^)#:]+)\)", to_page, text)
+    return re.sub(r"\[([^\]]+)\]\(([^)#:]+)\)", to_page, text)
 
 
 # -- how it works
@@ -94,7 +99,7 @@ def architecture() -> dict[str, str]:
     missing = SHOWN.keys() - found.keys()
     if missing:
         raise KeyError(f"docs/architecture.md has no part {', '.join(sorted(missing))}: see SHOWN in {__file__}")
-    head = found.pop("").replace("security.md", "../security.md")
+    head = linked(found.pop(""), "../")
     contents = "\n".join(f"- [{title}]({slug(title)}.md)" for title in found)
     pages = {"how/index.md": f"{head.strip()}\n\n[[picture lab: a lab with two networks]]\n\n{contents}\n"}
     for title, text in found.items():
