@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from nbcontainer.cgroup.cgroups import Cgroups
-from nbcontainer.errors import LabError, NbcontainerError
+from nbcontainer.errors import LabError, NbcontainerError, Unavailable
 from nbcontainer.image import bootstrap
 from nbcontainer.lab import idmap
 from nbcontainer.lab.home import Home, default_home
@@ -288,6 +288,10 @@ def _way_out() -> Check:
 
 
 def _disk(home: Home) -> Check:
+    try:
+        home.make()
+    except Unavailable as error:
+        return Check.lacking("disk", "closed", str(error).partition(";")[0], "missing")
     existing = next(path for path in (home.path, *home.path.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     text = f"{free / (1 << 30):.0f} GiB free below {home.path}"

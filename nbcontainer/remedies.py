@@ -147,6 +147,11 @@ LACKS: dict[str, dict[str, Lack]] = {
         ),
     },
     "disk": {
+        "closed": Lack(
+            "the directory for labs and images cannot be made or written",
+            _NOTHING,
+            "set NBCONTAINER_HOME to a directory you can write",
+        ),
         "full": Lack("less than 1 GiB is free", "images may not fit", "make room, or set NBCONTAINER_HOME elsewhere"),
     },
 }

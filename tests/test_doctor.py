@@ -55,6 +55,14 @@ def test_user_namespaces_forbidden(home: Path) -> None:
     assert found["overlay in a user namespace"]["remedy"] == "first of all user namespaces"
 
 
+def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = {check.name: check for check in checks(Home(tmp_path / "file" / "home"))}["disk"]
+    assert found.state == "missing"
+    assert found.finding.startswith("cannot make ")
+    assert found.remedy == "set NBCONTAINER_HOME to a directory you can write"
+
+
 def test_no_proc(home: Path) -> None:
     found = ask("mount -t tmpfs none /proc", "--mount")
     assert found["user namespaces"]["state"] == "missing"

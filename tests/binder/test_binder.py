@@ -13,6 +13,7 @@ import nbformat
 import pytest
 
 from nbcontainer.runtime import Lab
+from tests.peers import Docker
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = sysconfig.get_path("purelib")
@@ -74,6 +75,22 @@ def test_a_lab_says_so_in_a_line(inside: Any) -> None:
         code, said = inside(*argv)
         assert code != 0
         assert said.strip() == f"Error: {REFUSED}; `%lab doctor` says why, and what would help"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a Docker daemon needs root")
+def test_the_same_in_docker(dockerd: Docker) -> None:
+    """Docker's own profile, not our copy of it. Its busybox is given the machine's programs."""
+    seen = [f"--volume={path}:{path}:ro" for path in ("/usr", "/lib", "/lib64", SITE) if os.path.exists(path)]
+    options = [f"--user={USER}", "--tmpfs=/tmp:mode=1777", "--workdir=/checkout", f"--volume={ROOT}:/checkout:ro", *seen]
+    options += [f"--env=PYTHONPATH=/checkout:{SITE}", "--env=HOME=/tmp"]
+    for words, expected in (
+        (("doctor",), "missing  user namespaces: unshare: Operation not permitted"),
+        (("image", "ls"), f"Error: {REFUSED}; `%lab doctor` says why, and what would help"),
+    ):
+        argv = dockerd.argv("run", "--rm", *options, "busybox", "/usr/bin/python3", "-m", "nbcontainer", *words)
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+        assert expected in (said.stdout + said.stderr).splitlines()
+        assert "Traceback" not in said.stderr
 
 
 def test_build_goes_on(inside: Any) -> None:
