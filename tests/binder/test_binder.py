@@ -81,8 +81,14 @@ def test_a_lab_says_so_in_a_line(inside: Any) -> None:
 def test_the_same_in_docker(dockerd: Docker) -> None:
     """Docker's own profile, not our copy of it. Its busybox is given the machine's programs."""
     seen = [f"--volume={path}:{path}:ro" for path in ("/usr", "/lib", "/lib64", SITE) if os.path.exists(path)]
-    options = [f"--user={USER}", "--tmpfs=/tmp:mode=1777", "--workdir=/checkout", f"--volume={ROOT}:/checkout:ro", *seen]
-    options += [f"--env=PYTHONPATH=/checkout:{SITE}", "--env=HOME=/tmp"]
+    options = [
+        f"--user={USER}",
+        "--tmpfs=/own:mode=1777",
+        "--workdir=/checkout",
+        f"--volume={ROOT}:/checkout:ro",
+        *seen,
+    ]
+    options += [f"--env=PYTHONPATH=/checkout:{SITE}", "--env=HOME=/own"]
     for words, expected in (
         (("doctor",), "missing  user namespaces: unshare: Operation not permitted"),
         (("image", "ls"), f"Error: {REFUSED}; `%lab doctor` says why, and what would help"),
