@@ -149,8 +149,8 @@ def program(pid: int) -> Process:
     return Process(int(numbers[-2]), pidfd)
 
 
-def namespace(pid: int, kind: str) -> Descriptors:
-    """Runs inside: a descriptor of a namespace of process `pid`."""
+def namespace(pid: int | str, kind: str) -> Descriptors:
+    """Runs inside: a descriptor of a namespace of process `pid`, which may be "self"."""
     return Descriptors(None, [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)])
 
 

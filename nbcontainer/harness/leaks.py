@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from nbcontainer.container.look import namespaces_inside
+from nbcontainer.container import launch
 
 if TYPE_CHECKING:
     from nbcontainer.runtime import Lab
@@ -36,16 +36,20 @@ class Traces:
         self.pid = lab.pid
         self.scope = lab.scope
         self.directory = lab.directory
-        self.namespace = f"user:[{lab.call(namespaces_inside, 'self')['user']}]"
+        # Held open: else the kernel gives the number to the next lab of somebody else's as soon as this one has ended.
+        _, fds = cast("tuple[None, list[int]]", lab.call(launch.namespace, "self", "user"))
+        self._held = fds[0]
+        self.namespace = f"user:[{os.fstat(self._held).st_ino}]"
 
     def left(self) -> list[str]:
-        """Each thing that is still there, named."""
+        """Each thing that is still there, named. To be asked once."""
         # An ordinary user cannot see the namespaces of init, which nobody may look into; its pid will do.
         found = [f"its init, process {self.pid}"] if Path(f"/proc/{self.pid}").exists() else []
         found += [f"process {process}" for process in self._processes()]
         for top in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
             if (top / "nbcontainer" / self.scope).exists():
                 found.append(f"control group {top / 'nbcontainer' / self.scope}")
+        os.close(self._held)
         return found + ([f"directory {self.directory}"] if self.directory.exists() else [])
 
     def _processes(self) -> list[str]:

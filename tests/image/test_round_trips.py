@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,8 @@ def test_podman(image: Any, lab: Any, tmp_path: Path) -> None:
     if os.geteuid():
         pytest.skip("needs root")
     # Its own store, of which nothing is left; the plain copying driver, which works everywhere.
-    own = [podman, "--root", f"{tmp_path}/root", "--runroot", f"{tmp_path}/run", "--storage-driver", "vfs"]
+    run_root = tempfile.mkdtemp(prefix="podman-")  # Podman takes no name here that is longer than 50 characters
+    own = [podman, "--root", f"{tmp_path}/root", "--runroot", run_root, "--storage-driver", "vfs"]
     own += ["--cgroup-manager", "cgroupfs", "--events-backend", "none"]
     lab.images.save([NAME], tmp_path / "made.tar")
     said = run(*own, "load", "--input", tmp_path / "made.tar")
@@ -139,3 +141,4 @@ def test_podman(image: Any, lab: Any, tmp_path: Path) -> None:
         lab.images.remove(image.id, force=True)
         [back] = lab.images.load(tmp_path / form)
         assert back.diff_ids == image.diff_ids
+    shutil.rmtree(run_root)
