@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ipykernel.ipkernel import IPythonKernel
+from IPython.core.magic import no_var_expand
 
 from nbcontainer import __version__
 from nbcontainer.errors import NbcontainerError
@@ -15,7 +16,7 @@ from nbcontainer.magics.completion import complete
 from nbcontainer.magics.dispatch import DOCKER
 from nbcontainer.magics.help import help_text
 from nbcontainer.magics.live import LIVE
-from nbcontainer_kernel.lines import command_of, transformer
+from nbcontainer_kernel.lines import command_of, filled_in, transformer
 from nbcontainer_kernel.on_host import HostShell
 
 #: Docker's tree as a line of a cell names it.
@@ -35,9 +36,10 @@ class ContainersKernel(IPythonKernel):
         shell.input_transformer_manager.token_transformers.append(transformer(self._bound))
         host = HostShell(TYPED)
 
+        @no_var_expand
         def on_host(line: str) -> None:
             try:
-                host.run(line)
+                host.run(filled_in(line, shell.user_ns))
             except NbcontainerError as error:
                 extension.show_in_one_line(error)
                 raise

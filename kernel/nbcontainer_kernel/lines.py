@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from tokenize import DEDENT, INDENT, TokenInfo
+from typing import Any
 
 from IPython.core.inputtransformer2 import TokenTransformBase
 
@@ -24,6 +25,7 @@ COMMANDS = ON_HOST | {DOCKER}
 _PYTHONS = re.compile(r"[=.(\[,:;)\]]|[-+*/%&|^@<>]{1,2}=|(is|in|and|or|if|not|for|as)\b")
 #: Characters by which a shell does more than run one program.
 SHELL = re.compile(r"[|&;<>$`*?~\n]")
+_FILLED = re.compile(r"'[^']*'|(?<![$\\])\{(([a-zA-Z]\w*)(?:[.\[(][^{}\n]*)?)\}|(?<![$\\])\$([a-zA-Z]\w*)")
 _HERE = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 
 
@@ -32,6 +34,7 @@ def command_of(text: str, bound: Callable[[str], bool]) -> str | None:
 
     `bound` says whether a name has a value: Python's meaning then comes first wherever there is one.
     """
+    text = uncommented(text)
     match = re.match(r"\s*([a-z][a-z0-9]*)(?:\s+(.*))?\s*$", text, re.DOTALL)
     if match is None or match[1] not in COMMANDS:
         return None
@@ -48,6 +51,29 @@ def command_of(text: str, bound: Callable[[str], bool]) -> str | None:
     return name if re.match(r"-\S", rest) and not bound(name) else None
 
 
+def uncommented(text: str) -> str:
+    """Without what a shell takes for comments."""
+    return re.sub(r"('[^']*'|\"(?:[^\"\\]|\\.)*\")|(?<!\S)#[^\n]*", lambda match: match[1] or "", text)
+
+
+def filled_in(text: str, names: Mapping[str, Any]) -> str:
+    """A shell's line with Python's values for `{name}`, `{name.attribute}` and `$name`, as IPython's `!` has them.
+
+    What stands in single quotes and what Python has no value for is the shell's; so are the names that the line sets.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match[2] or match[3]
+        if name is None or name not in names or re.search(rf"\b(for|read)\s+{name}\b|\b{name}=", text):
+            return match[0]
+        try:
+            return str(eval(match[1] or name, {}, dict(names)))
+        except Exception:
+            return match[0]
+
+    return _FILLED.sub(value, text)
+
+
 def plain(text: str) -> bool:
     """Whether a command line needs no shell: one program, its words, quotes at most."""
     outside = re.sub(r"'[^']*'|\"(?:[^\"\\$`]|\\.)*\"", "", text)
@@ -57,8 +83,8 @@ def plain(text: str) -> bool:
 def call_of(text: str) -> str:
     """The Python that runs a command line."""
     words = re.sub(r"\\\n\s*", "", text.strip()) if "<<" not in text else text.strip()
-    if command_of(words, lambda name: False) == DOCKER and plain(words):
-        return f"get_ipython().run_line_magic('docker', {words.partition(' ')[2].strip()!r})"
+    if command_of(words, lambda name: False) == DOCKER and plain(uncommented(words)):
+        return f"get_ipython().run_line_magic('docker', {uncommented(words).strip().partition(' ')[2].strip()!r})"
     return f"get_ipython().run_line_magic('on_host', {words!r})"
 
 

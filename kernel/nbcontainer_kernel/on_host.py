@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
+import signal
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,14 +17,21 @@ from typing import Any, BinaryIO, TextIO, cast
 
 from nbcontainer import runtime
 from nbcontainer.container import on_host
+from nbcontainer.container.stdio import interrupt
 from nbcontainer.errors import CommandFailed, NbcontainerError
+from nbcontainer.lab.process import Process
 from nbcontainer.magics.call import Output, plain_output
 from nbcontainer.magics.dispatch import run as dispatch
 from nbcontainer.magics.grammar import Command
+from nbcontainer.magics.parsing import parse
 from nbcontainer.runtime import Lab
 from nbcontainer_kernel import programs
 
 MESSAGE = 1 << 17
+#: What a shell says of a program that SIGPIPE has ended.
+BROKEN_PIPE = 128 + signal.SIGPIPE
+#: Seconds between SIGINT and SIGKILL for what was interrupted.
+PATIENCE = 1.0
 
 
 class HostShell:
@@ -30,6 +40,9 @@ class HostShell:
     def __init__(self, docker: Command) -> None:
         self.docker = docker
         self._lab: Lab | None = None
+        #: The session of the line that runs: only what belongs to it is listened to (credentials(7)).
+        self._session = 0
+        self._known = threading.Event()
 
     def run(self, text: str) -> None:
         """Run a line; its output is the cell's. Raises `CommandFailed` when it ends with other than 0."""
@@ -40,10 +53,30 @@ class HostShell:
             threading.Thread(target=self._serve, args=(listener,), name="nbcontainer docker", daemon=True).start()
             self._lab = lab
         script = f"PATH={programs.DIRECTORY}:$PATH:/usr/sbin:/sbin\n{text}"
-        with apart(), Output() as output:
-            done = on_host.run(lab, ["sh", "-c", script], stdout=output.stdout, stderr=output.stderr)
+        self._known.clear()
+        try:
+            with apart(), Output() as output:
+                done = on_host.run(
+                    lab, ["sh", "-c", script], stdout=output.stdout, stderr=output.stderr, started=self._started
+                )
+        finally:
+            self._session = 0
+            self._known.set()
         if done.exit_code:
             raise CommandFailed(f"{text.splitlines()[0]} exited with {done.exit_code}", done.exit_code)
+
+    def _started(self, process: Process) -> None:
+        self._session = process.outside_pid()
+        self._known.set()
+
+    def _belongs(self, connection: socket.socket) -> bool:
+        """Whether the line that runs has asked, not another process of the lab that has found the socket."""
+        self._known.wait()
+        pid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        try:
+            return self._session > 0 and os.getsid(pid) == self._session
+        except OSError:
+            return False
 
     # -- docker, called from within such a line
 
@@ -58,21 +91,33 @@ class HostShell:
 
     def _answer(self, connection: socket.socket) -> None:
         with connection:
-            message, fds, _, _ = socket.recv_fds(connection, MESSAGE, 3)
-            if len(fds) != 3:
+            message, fds, _, _ = socket.recv_fds(connection, MESSAGE, 3, socket.MSG_CMSG_CLOEXEC)
+            if len(fds) != 3 or not self._belongs(connection):
+                for fd in fds:
+                    os.close(fd)
                 return
-            stdin, stdout, stderr = os.fdopen(fds[0], "rb"), os.fdopen(fds[1], "w"), os.fdopen(fds[2], "w")
-            with stdin, stdout, stderr, printing(stdout, stderr), plain_output():
-                words, _ = json.loads(message)
-                code = self._dispatch(words, stdin)
+            done = threading.Event()
+            watching = threading.Thread(target=_until_gone, args=(connection, threading.get_ident(), done), daemon=True)
+            watching.start()
+            stdin = os.fdopen(fds[0], "rb")
+            stdout, stderr = (os.fdopen(fd, "w", buffering=1) for fd in fds[1:])  # by lines: a pipe's reader waits
+            try:
+                with stdin, stdout, stderr, printing(stdout, stderr), plain_output():
+                    code = self._dispatch(json.loads(message)[0], stdin)
+            except BrokenPipeError:
+                code = BROKEN_PIPE
+            done.set()
             try:
                 connection.send(str(code).encode())
+                connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # whoever asked has been ended
+            watching.join()
 
     def _dispatch(self, words: list[str], stdin: BinaryIO) -> int:
-        wants_input = any(word == "--interactive" or (word[:1] == "-" and "i" in word[1:4]) for word in words[1:4])
         try:
+            asked = parse(self.docker, words).values
+            wants_input = asked.get("interactive") or asked.get("password_stdin")
             cell = stdin.read().decode(errors="surrogateescape") if wants_input else None
             dispatch(self.docker, words, cell)
         except NbcontainerError as error:
@@ -80,8 +125,21 @@ class HostShell:
                 print(f"Error: {error}", file=sys.stderr)
             return error.exit_code
         except BrokenPipeError:
-            return 141  # as a shell says of SIGPIPE
+            return BROKEN_PIPE
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
         return 0
+
+
+def _until_gone(connection: socket.socket, thread: int, done: threading.Event) -> None:
+    """Interrupt what `thread` does when the `docker` that asked for it has been ended, as by Ctrl-C."""
+    poll = select.poll()
+    poll.register(connection, 0)
+    poll.poll()
+    patience = 0.0
+    while not done.wait(patience):
+        interrupt(thread)
+        patience = PATIENCE
 
 
 class _Apart(io.TextIOBase):

@@ -1,7 +1,8 @@
 """Runs inside the lab: programs on the path of its shell, below `DIRECTORY`. Standard library only.
 
-`docker` there speaks with the notebook's process, over a socket that no container sees: it hands over its words and
-its own standard input, output and error, and ends with the exit code it is told. What the machine lacks of the
+`docker` there speaks with the notebook's process, over a socket that no container sees, and that answers nobody but
+what the line of a cell runs: it hands over its words and its own standard input, output and error, and ends with the
+exit code it is told. What the machine lacks of the
 network's classic tools, and busybox has, is there too.
 """
 
@@ -36,11 +37,17 @@ exec busybox ifconfig "$@"
 """
 
 DOCKER = f"""#!/usr/bin/env python3
-import json, os, socket, sys
+import json, os, signal, socket, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 connection.connect({SOCKET!r})
 socket.send_fds(connection, [json.dumps([sys.argv[1:], os.getcwd()]).encode()], [0, 1, 2])
-sys.exit(int(connection.recv(16) or b"125"))
+try:
+    code = int(connection.recv(16))
+except (ConnectionError, ValueError):
+    code = 125
+    sys.stderr.write("docker: only what a line of a cell runs, while it does, is listened to\\n")
+sys.exit(code)
 """
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
+
 from nbcontainer.errors import InvalidArgument, NotFound
 
 #: The machine's directories that the image `host` has, so that nothing below them needs to be mounted.
@@ -82,6 +84,13 @@ def _seen_by(program: Path) -> list[Path]:
 
 
 def _check_folder(folder: Path) -> None:
+    """What is Jupyter's must not be seen: the keys of other kernels, and specs of what is started outside."""
+    own = [Path(place).resolve() for place in (jupyter_runtime_dir(), jupyter_data_dir(), jupyter_config_dir())]
+    if any(folder.resolve() in (place, *place.parents) or place in folder.resolve().parents for place in own):
+        raise InvalidArgument(
+            f"the notebook's folder is {folder}, and with it Jupyter's own files would be seen: "
+            'give the notebook a folder of its own, or say "folder": "none"'
+        )
     home = Path.home().resolve()
     if folder.resolve() in (home, *home.parents):
         raise InvalidArgument(

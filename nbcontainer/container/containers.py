@@ -151,7 +151,15 @@ class Containers:
             container.close_input()
         if watcher is None or container.stdio is None:
             return container
-        exit_code = container.relay(watcher, stdout, stderr)
+        try:
+            exit_code = container.relay(watcher, stdout, stderr)
+        except BaseException:
+            # Whom its output was for is gone.
+            if container.state.running:
+                container.kill()
+            if container.options.rm:
+                container.remove(volumes=True)
+            raise
         if container.options.rm:
             container.remove(volumes=True)
         if check and exit_code != 0:

@@ -86,7 +86,7 @@ def begin(container: Container, options: ExecOptions, stdio: Stdio, interactive:
         if not options.tty:
             stdio.serve()  # while it enters: its first word is then heard at once
         while True:
-            message, fds, _, _ = socket.recv_fds(ours, MESSAGE, 1)
+            message, fds, _, _ = socket.recv_fds(ours, MESSAGE, 1, socket.MSG_CMSG_CLOEXEC)
             if not message:
                 return process
             said = json.loads(message)
@@ -100,7 +100,8 @@ def begin(container: Container, options: ExecOptions, stdio: Stdio, interactive:
 def collect(process: Process, watcher: Watcher, sinks: dict[int, Sink | None], timeout: float | None) -> ExecResult:
     """See a process through to its end: its output goes to the sinks, or is in the result.
 
-    Ctrl-C sends SIGINT, a second one kills. Raises `TimeoutError`, the process killed.
+    Ctrl-C sends SIGINT, a second one kills: what the command has started, too, as on a terminal. Raises
+    `TimeoutError`, the process killed.
     """
     kept: dict[int, list[bytes]] = {STDOUT: [], STDERR: []}
     interrupts = 0
@@ -112,9 +113,9 @@ def collect(process: Process, watcher: Watcher, sinks: dict[int, Sink | None], t
             sink = sinks[piece[0]] or kept[piece[0]].append
             sink(piece[1])
         except TimeoutError:
-            process.kill()
+            process.kill_group(signal.SIGKILL)
             raise TimeoutError(f"the command did not end within {timeout:g} seconds") from None
         except KeyboardInterrupt:
             interrupts += 1
-            process.kill(signal.SIGINT if interrupts == 1 else signal.SIGKILL)
+            process.kill_group(signal.SIGINT if interrupts == 1 else signal.SIGKILL)
     return ExecResult(process.wait(), b"".join(kept[STDOUT]), b"".join(kept[STDERR]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nbcontainer.container.execute import ExecResult, Sink, collect
 from nbcontainer.container.logs import STDERR, STDOUT
@@ -23,11 +23,13 @@ def run(
     stderr: Sink | None = None,
     netns: tuple[str, int] | None = None,
     join: Sequence[int] = (),
+    started: Callable[[Process], object] | None = None,
 ) -> ExecResult:
     """Run a program of the machine as root of the lab, with this process's environment and directory.
 
     `netns` is the name and a descriptor of the network namespace it runs in instead of the host's.
     Its output goes to the sinks as it comes, or is in the result. Ctrl-C sends SIGINT, a second one kills.
+    `started` is told its process, which leads a session of its own.
     `join` are descriptors of control files: it is in those groups before its first instruction.
     """
     stdio = Stdio(lab.loop, None)
@@ -41,6 +43,8 @@ def run(
     finally:
         for fd in ends:
             os.close(fd)
+    if started is not None:
+        started(process)
     stdio.serve()
     if stdin is not None:
         stdio.write(stdin)

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 
@@ -24,6 +25,17 @@ LAG = 8 << 20
 SIZE = 24, 80
 
 
+#: The watcher that a thread has read last.
+_read_by: weakref.WeakValueDictionary[int, Watcher] = weakref.WeakValueDictionary()
+
+
+def interrupt(thread: int) -> None:
+    """As Ctrl-C in the main thread: whatever that thread watches gets SIGINT, and the next time SIGKILL."""
+    watcher = _read_by.get(thread)
+    if watcher is not None:
+        watcher.interrupt()
+
+
 class Watcher:
     """Somebody who reads a container's output as it comes: iterate it from one thread."""
 
@@ -31,6 +43,7 @@ class Watcher:
         self._pieces: deque[tuple[int, bytes]] = deque()
         self._pending = 0
         self._ended = False
+        self._interrupts = 0
         self._changed = threading.Condition()
         self._drained = drained
 
@@ -52,11 +65,21 @@ class Watcher:
             self._ended = True
             self._changed.notify()
 
-    def get(self, timeout: float | None = None) -> tuple[int, bytes] | None:
-        """The next piece, or None at the end. Raises `TimeoutError`."""
+    def interrupt(self) -> None:
+        """Raise `KeyboardInterrupt` in its reader."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._pieces or self._ended, timeout):
+            self._interrupts += 1
+            self._changed.notify()
+
+    def get(self, timeout: float | None = None) -> tuple[int, bytes] | None:
+        """The next piece, or None at the end. Raises `TimeoutError`, and `KeyboardInterrupt` once per `interrupt`."""
+        _read_by[threading.get_ident()] = self
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._pieces or self._ended or self._interrupts, timeout):
                 raise TimeoutError
+            if self._interrupts:
+                self._interrupts -= 1
+                raise KeyboardInterrupt
             if not self._pieces:
                 return None
             was_lagging = self.lagging

@@ -302,7 +302,7 @@ class Handle:
 
     def _reply(self, key: int) -> tuple[dict[str, Any], list[int]]:
         while True:
-            message, fds, _, _ = socket.recv_fds(self._control, MESSAGE, DESCRIPTORS)
+            message, fds, _, _ = socket.recv_fds(self._control, MESSAGE, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
             if not message:
                 raise ConnectionResetError(104, "its init is gone")
             reply = json.loads(message)
@@ -346,7 +346,7 @@ class Handle:
 
 
 def _receive(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
-    head, fds, _, _ = socket.recv_fds(sock, 8, DESCRIPTORS)
+    head, fds, _, _ = socket.recv_fds(sock, 8, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
     if len(head) < 8:
         return None, []
     data = bytearray()

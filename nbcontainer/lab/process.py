@@ -7,6 +7,8 @@ import signal
 import threading
 from collections.abc import Callable
 
+from nbcontainer.syscalls.process import PIDFD_SIGNAL_PROCESS_GROUP
+
 #: What a process that vanished with its lab is said to have ended with: as by SIGKILL.
 LOST = 128 + signal.SIGKILL
 
@@ -18,6 +20,7 @@ class Process:
         self.pid = pid
         self.pidfd = pidfd
         self.exit_code: int | None = None
+        self._group = 0
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[int], object]] = []
@@ -55,6 +58,22 @@ class Process:
             signal.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:
             pass
+
+    def kill_group(self, number: int) -> None:
+        """Send a signal to its whole process group, which it leads (setsid(2)), and which may outlive it."""
+        if self.pidfd < 0:
+            return
+        try:
+            signal.pidfd_send_signal(self.pidfd, number, None, PIDFD_SIGNAL_PROCESS_GROUP)
+        except ProcessLookupError:
+            pass
+        except OSError:  # before Linux 6.9
+            self._group = self._group or self.outside_pid()
+            try:
+                if self._group > 0:
+                    os.killpg(self._group, number)
+            except ProcessLookupError:
+                pass
 
     def outside_pid(self) -> int:
         """Its pid as this process's own /proc counts, or -1 when it has ended (proc(5), fdinfo of a pidfd)."""

@@ -50,7 +50,7 @@ class Opener:
             self._sock = self._start()
         try:
             socket.send_fds(self._sock, [message], given)
-            answer, fds, _, _ = socket.recv_fds(self._sock, opener.MESSAGE, 1)
+            answer, fds, _, _ = socket.recv_fds(self._sock, opener.MESSAGE, 1, socket.MSG_CMSG_CLOEXEC)
         except KeyboardInterrupt:
             # Its late answer would be taken for that to the next request.
             self._sock.close()

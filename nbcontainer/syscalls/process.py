@@ -23,6 +23,8 @@ PR_CAP_AMBIENT_LOWER = 3
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 CLOSE_RANGE_CLOEXEC = 4
+#: pidfd_send_signal(2), Linux 6.9.
+PIDFD_SIGNAL_PROCESS_GROUP = 4
 
 
 libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)

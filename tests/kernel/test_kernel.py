@@ -17,7 +17,8 @@ PATIENCE = 120
 class Client:
     """One kernel, and what its cells print."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, manager: Any, client: Any) -> None:
+        self.manager = manager
         self.client = client
 
     def run(self, code: str) -> tuple[str, Any]:
@@ -34,6 +35,15 @@ class Client:
         reply = self.client.execute_interactive(code, timeout=PATIENCE, output_hook=hook)
         return "".join(said), reply["content"]
 
+    def interrupted(self, code: str, sign: str) -> Any:
+        """The reply to a cell that is interrupted when it prints `sign`."""
+
+        def hook(message: Any) -> None:
+            if message["msg_type"] == "stream" and sign in message["content"]["text"]:
+                self.manager.interrupt_kernel()
+
+        return self.client.execute_interactive(code, timeout=PATIENCE, output_hook=hook)["content"]
+
     def ok(self, code: str) -> str:
         said, reply = self.run(code)
         assert reply["status"] == "ok", reply
@@ -44,7 +54,7 @@ class Client:
 def kernel() -> Iterator[Client]:
     manager, client = start_new_kernel(kernel_name="nbcontainer", startup_timeout=PATIENCE)
     try:
-        found = Client(client)
+        found = Client(manager, client)
         found.ok("%image bootstrap busybox")
         yield found
     finally:
@@ -75,6 +85,32 @@ def test_input_goes_through_pipes(kernel: Client) -> None:
     assert kernel.ok(line) == "A\nB\n"
     assert kernel.ok("docker run --rm busybox echo kept > /run/kept; ip -V > /dev/null") == ""
     assert kernel.ok("%%lab\ncat /run/kept") == "kept\n"
+
+
+def test_words_mean_what_the_shell_means(kernel: Client) -> None:
+    kernel.ok("a = {'b': 'typed'}")
+    assert kernel.ok("docker run --rm busybox echo {a['b']} '{a}' | awk '{print}'") == "typed {a}\n"
+    line = "docker run --rm busybox seq 1 2 | while read x; do docker run --rm --init busybox echo got $x; done"
+    assert kernel.ok(f"x = 5\n{line}") == "got 1\ngot 2\n"
+    assert kernel.ok("docker run --rm busybox yes | head -1  # and no more") == "y\n"
+    assert "CONTAINER ID" in kernel.ok("docker ps  # which there are")
+    assert kernel.ok("docker ps -aq --filter name=yes | cat") == ""
+
+
+def test_an_interrupt_ends_the_whole_line(kernel: Client) -> None:
+    before = kernel.ok("docker ps -aq | wc -l")
+    reply = kernel.interrupted("docker run --rm --name long busybox sh -c 'echo begun; sleep 100000' | cat", "begun")
+    assert reply["status"] == "error"
+    assert kernel.ok("docker ps -aq | wc -l") == before
+    reply = kernel.interrupted("%%lab\necho begun; sleep 100000; echo never", "begun")
+    assert reply["status"] == "error"
+
+
+def test_only_a_line_that_runs_is_listened_to(kernel: Client) -> None:
+    assert kernel.ok("docker ps -aq | wc -l")
+    said, reply = kernel.run("%%lab\n/run/nbcontainer/bin/docker ps")
+    assert reply["status"] == "error"
+    assert said == "docker: only what a line of a cell runs, while it does, is listened to\n"
 
 
 def test_the_network_by_hand(kernel: Client) -> None:

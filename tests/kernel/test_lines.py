@@ -17,6 +17,7 @@ COMMAND_LINES = (
     "docker ps -a",
     "docker -v",
     "docker",
+    "ip  # which there are",
     "docker images | grep busy",
     'docker commit -c \'CMD ["/bin/httpd","-f","-h","/data/html"]\' -p b1 mowang/httpd:v0.2',
     "docker rm -f $(docker ps -aq)",
