@@ -70,7 +70,11 @@ class ContainerProvisioner(KernelProvisionerBase):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start its container. Raises our own errors, each in one line."""
         folder = Path(kwargs.get("cwd") or os.getcwd()).absolute()
-        self._container = await asyncio.to_thread(self._start, cmd, folder, kwargs.get("env") or {})
+        try:
+            self._container = await asyncio.to_thread(self._start, cmd, folder, kwargs.get("env") or {})
+        except BaseException:
+            self._clean_up(restart=False)
+            raise
         return self.connection_info
 
     def _start(self, cmd: list[str], folder: Path, env: dict[str, str]) -> Container:
@@ -136,12 +140,13 @@ class ContainerProvisioner(KernelProvisionerBase):
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the container and, unless another is to follow, the lab and the sockets."""
-        await asyncio.to_thread(self._clean_up, restart)
+        try:
+            await asyncio.to_thread(self._clean_up, restart)
+        except RuntimeError:  # this process is about to end, and has no more threads to give
+            self._clean_up(restart)
 
     def _clean_up(self, restart: bool) -> None:
-        if self._lab is None:
-            return
-        for container in self._lab.containers.list(all=True):
+        for container in self._lab.containers.list(all=True) if self._lab is not None else ():
             try:
                 container.remove(force=True, volumes=True)
             except NbcontainerError:
@@ -150,7 +155,8 @@ class ContainerProvisioner(KernelProvisionerBase):
         if restart:
             return
         lab, self._lab = self._lab, None
-        lab.close()
+        if lab is not None:
+            lab.close()
         if self._sockets is not None:
             shutil.rmtree(self._sockets, ignore_errors=True)
             self._sockets = None

@@ -84,16 +84,16 @@ def _seen_by(program: Path) -> list[Path]:
 
 
 def _check_folder(folder: Path) -> None:
-    """What is Jupyter's must not be seen: the keys of other kernels, and specs of what is started outside."""
-    own = [Path(place).resolve() for place in (jupyter_runtime_dir(), jupyter_data_dir(), jupyter_config_dir())]
-    if any(folder.resolve() in (place, *place.parents) or place in folder.resolve().parents for place in own):
-        raise InvalidArgument(
-            f"the notebook's folder is {folder}, and with it Jupyter's own files would be seen: "
-            'give the notebook a folder of its own, or say "folder": "none"'
-        )
-    home = Path.home().resolve()
-    if folder.resolve() in (home, *home.parents):
-        raise InvalidArgument(
-            f"the notebook's folder is {folder}, and with it all of your home directory would be seen: "
-            'give the notebook a folder of its own, or say "folder": "none"'
-        )
+    """Neither all that is the user's, nor what is Jupyter's: keys of other kernels, specs of what starts outside."""
+    real, home = folder.resolve(), Path.home().resolve()
+    jupyters = [Path(place).resolve() for place in (jupyter_runtime_dir(), jupyter_data_dir(), jupyter_config_dir())]
+    if real in (home, *home.parents):
+        seen = "all of your home directory"
+    elif any(real in (place, *place.parents) or place in real.parents for place in jupyters):
+        seen = "Jupyter's own files"
+    else:
+        return
+    raise InvalidArgument(
+        f"the notebook's folder is {folder}, and with it {seen} would be seen: "
+        'give the notebook a folder of its own, or say "folder": "none"'
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
+from nbcontainer_kernel.sandbox import Sandbox
 
 PATIENCE = 120
 
@@ -85,6 +87,37 @@ def test_a_folder_that_is_only_to_be_read(spec: Any, folder: Path) -> None:
     )
     assert printed == ["Read-only file system\n", "forty-two\n"]
     assert run(spec(folder="none"), folder, "import os; print(os.path.exists('data.txt'))") == ["False\n"]
+
+
+@pytest.mark.parametrize("below", ["", "kernels", "runtime"])
+def test_a_folder_with_files_of_jupyters_own_is_refused(
+    spec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place = tmp_path / below
+    place.mkdir(exist_ok=True)
+    with pytest.raises(Exception, match="Jupyter's own files would be seen"):
+        run(spec(), place, "1")
+    assert not list(tmp_path.glob("nbcontainer-*"))
+
+
+def test_an_environment_in_the_folder_is_not_to_be_written(spec: Any, folder: Path) -> None:
+    sandbox = Sandbox().options(
+        [str(_environment(folder) / "bin" / "python")],
+        folder=folder,
+        connection_file=folder / "kernel.json",
+        sockets=folder / "sockets",
+        env={},
+    )
+    assert f"{folder / 'venv'}:{folder / 'venv'}:ro" in sandbox["volume"]
+
+
+def _environment(folder: Path) -> Path:
+    (folder / "venv" / "bin").mkdir(parents=True)
+    (folder / "venv" / "pyvenv.cfg").touch()
+    (folder / "venv" / "bin" / "python").symlink_to("/usr/bin/python3")
+    return folder / "venv"
 
 
 def test_interrupt_restart_and_shutdown(spec: Any, folder: Path) -> None:
