@@ -174,6 +174,11 @@ def _key(point: Mapping[str, Any]) -> str:
     return json.dumps(dict(point), sort_keys=True, default=str)
 
 
+def _plain(value: Any) -> Any:
+    """A number of numpy's as Python's, so that it is read back as what it was; what JSON has no word for as text."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
 def _known(path: Path) -> dict[str, dict[str, Any]]:
     """What an earlier run has written; a last line cut short by its end is left out."""
     try:
@@ -191,10 +196,12 @@ def _known(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _append(path: Path, point: Mapping[str, Any], measures: Mapping[str, Any]) -> None:
-    line = json.dumps({"point": dict(point), "measures": dict(measures)}, default=str) + "\n"
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    line = json.dumps({"point": dict(point), "measures": dict(measures)}, default=_plain) + "\n"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
-        os.write(fd, line.encode())
+        size = os.fstat(fd).st_size
+        cut_short = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+        os.write(fd, ("\n" * cut_short + line).encode())
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -62,6 +62,18 @@ def test_it_goes_on_where_it_was_interrupted(current: Any, tmp_path: Path) -> No
     assert [row["twice"] for row in found] == [2, 4, 6, 8]
     assert calls == [1, 2, 3, 3, 4]
     assert seen == [(3, 4), (4, 4)]
+    # What followed the torn line is known, too: nothing is measured again.
+    assert [row["twice"] for row in sweep(once, {"count": [1, 2, 3, 4]}, path=path, progress=None)] == [2, 4, 6, 8]
+    assert calls == [1, 2, 3, 3, 4]
+
+
+def test_numbers_are_read_back_as_numbers(current: Any, tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    for _ in range(2):
+        found = sweep(
+            lambda c, n: {"twice": numpy.int64(2 * n)}, {"n": [1, 2]}, path=tmp_path / "sweep.jsonl", progress=None
+        )
+        assert [row["twice"] for row in found] == [2, 4]
 
 
 def test_any_executor_will_do(current: Any) -> None:
