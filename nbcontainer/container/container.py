@@ -158,6 +158,7 @@ class Container:
 
         With `watch`, a watcher that sees its output from the first byte on.
         """
+        self.lab.check_ours()
         with self.lock:
             if self.state.running:
                 return None
@@ -234,20 +235,20 @@ class Container:
 
     def remove(self, force: bool = False, volumes: bool = False) -> None:
         """Remove it and its writable layer; with `volumes`, its anonymous volumes. Raises `Conflict` when running."""
+        if force:
+            self.state.stopped_by_user = True
+        self.life.restart.cancel()
         if self.state.running:
             if not force:
                 raise Conflict(
                     f"You cannot remove a running container {self.id}. "
                     "Stop the container before attempting removal or force remove"
                 )
-            self.state.stopped_by_user = True
-            self.life.restart.cancel()
             if self.state.status == "paused":
                 self.unpause()
             if self.process is not None:
                 self.process.kill(signal.SIGKILL)
             self.wait()
-        self.life.restart.cancel()
         with self.lock:
             if self.state.status == "removing":
                 return

@@ -80,6 +80,7 @@ class Containers:
 
         Raises `InvalidArgument`, `NotFound` (no such image), `Conflict` (the name is taken), `Unavailable`.
         """
+        self.lab.check_ours()
         found = image if isinstance(image, Image) else None
         options = RunOptions.parse(found.id if found else str(image), command, **raw)
         found = found or self.images.provide(options.image, options.pull, platform=options.platform)

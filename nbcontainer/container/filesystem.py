@@ -42,12 +42,16 @@ class Plan:
         self.usable = ready.usable(spec)
         self.trees = dict(binds)
         self.device_trees: dict[str, int] = {}
+        #: For a /dev that is mounted anew.
+        self.nodes: dict[str, int] = {}
 
     def gather(self, lab: int, own: int) -> None:
         """Open, as detached copies, whatever comes from outside the root.
 
         `lab` and `own` are mount namespaces: the lab's has what was mounted there since ours was copied from it.
         """
+        if "/dev" not in self.usable:
+            self.nodes = stage.nodes()
         wanted = [
             (index, entry)
             for index, entry in enumerate(self.spec["mounts"])
@@ -77,11 +81,12 @@ class Plan:
             elif entry["type"] == "cgroup" or any(stage.below(top, target) for top in self.usable):
                 continue
             else:
+                target = os.path.realpath(target)  # as `_attach` does: no link of /proc is followed
                 if not os.path.isdir(target):
                     os.makedirs(target)
                 stage.fresh(entry, target)
-                if target == "/dev":
-                    stage.devices("")
+                if entry["destination"] == "/dev":
+                    stage.devices("", self.nodes)
             trace.step("mount", target)
         for path, tree in self.device_trees.items():
             self._attach(tree, path)
@@ -122,6 +127,7 @@ class Plan:
             return
         target, read_only = entry["destination"], "ro" in entry["options"]
         flags = MS_NOSUID | mounts.MS_NODEV | MS_NOEXEC | (mounts.MS_RDONLY if read_only else 0)
+        os.makedirs(target, exist_ok=True)  # not there, where a volume is mounted on /sys
         if hierarchies == [""]:
             mounts.mount("cgroup", target, "cgroup2", flags)
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nbcontainer.container import health, launch, restart
 from nbcontainer.container.state import NEVER, now
 from nbcontainer.container.stdio import Stdio, Watcher
-from nbcontainer.errors import LabGone, NbcontainerError
+from nbcontainer.errors import NbcontainerError
 
 if TYPE_CHECKING:
     from nbcontainer.cgroup.group import Group
@@ -61,16 +61,18 @@ class Life:
     def _await(self, starting: launch.Launch, stdio: Stdio) -> None:
         """Read what the set-up process says until its socket closes: then the program runs."""
         container = self.container
+        complete = False
         while True:
             message, fds, pid = starting.setup.receive()
             if not message:
-                if container.lab.gone:
-                    raise LabGone("the lab ended while the container was starting; the next command starts a new one")
+                if not complete:
+                    raise starting.setup.ended()
                 return
             said = json.loads(message)
             if "terminal" in said:
                 stdio.use_terminal(fds[0])
             elif "trace" in said:
+                complete = True
                 container.notes = (said["trace"], starting.trace.notes)
                 if container.options.init:
                     self._enter_by(pid)

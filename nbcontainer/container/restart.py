@@ -51,17 +51,19 @@ class Policy:
 
     def _start(self) -> None:
         container = self.container
-        if container.state.status != "restarting" or container.lab.gone:
-            return
-        try:
-            container.start()
-        except NbcontainerError as error:
-            container.state.error = str(error)
+        with container.lock:  # whoever cancels comes before, or finds it running
+            if container.state.status != "restarting" or container.lab.gone:
+                return
+            try:
+                container.start()
+            except NbcontainerError as error:
+                container.state.error = str(error)
 
     def cancel(self) -> None:
         """No further restart."""
         timer, self._timer = self._timer, None
         if timer is not None:
             self.container.lab.loop.soon(timer.cancel)
-        if self.container.state.status == "restarting":
-            self.container.state.status = "exited"
+        with self.container.lock:
+            if self.container.state.status == "restarting":
+                self.container.state.status = "exited"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbcontainer.container import setup
-from nbcontainer.errors import LabError, LabGone, NbcontainerError
+from nbcontainer.errors import LabError, LabGone, NbcontainerError, StartFailed
 from nbcontainer.lab.handle import Handle, PidNamespace, memfd
 from nbcontainer.lab.process import Process
 
@@ -29,7 +29,8 @@ PAUSE = 0.005
 class SetUp:
     """A set-up process as the notebook's process holds it: what is said to it and by it (`container.setup`)."""
 
-    def __init__(self, process: Process, sync: socket.socket) -> None:
+    def __init__(self, lab: Handle, process: Process, sync: socket.socket) -> None:
+        self.lab = lab
         self.process = process
         self.sync = sync
         self.network = -1
@@ -42,7 +43,7 @@ class SetUp:
         """Wait until it has its network namespace and a netlink socket there. Raises what stopped it."""
         message, fds, _ = self.receive()
         if not message:
-            raise LabGone("the lab ended while the container was starting; the next command starts a new one")
+            raise self.ended()
         said = json.loads(message)
         if "error" in said:
             raise LabError(f"a container could not be prepared: {said['error']['message']}")
@@ -65,8 +66,16 @@ class SetUp:
                 os.close(large)
 
     def receive(self) -> tuple[bytes, list[int], int]:
-        """Its next message, the descriptors with it, and its sender's pid as this process counts (unix(7))."""
-        message, ancillary, _, _ = self.sync.recvmsg(setup.MESSAGE, socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4 * 4))
+        """Its next message, the descriptors with it, and its sender's pid as this process counts (unix(7)).
+
+        No message when it has ended, or become the program.
+        """
+        room = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4 * 4)
+        try:
+            message, ancillary, _, _ = self.sync.recvmsg(setup.MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            # Once, when it ended without having read everything; what it has said is still there.
+            message, ancillary, _, _ = self.sync.recvmsg(setup.MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
         fds: list[int] = []
         pid = 0
         for level, kind, data in ancillary:
@@ -75,6 +84,14 @@ class SetUp:
             elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
                 pid = struct.unpack("3i", data)[0]
         return message, fds, pid
+
+    def ended(self) -> NbcontainerError:
+        """Why it has ended before its program ran."""
+        if self.lab.gone:
+            return LabGone("the lab ended while the container was starting; the next command starts a new one")
+        code = self.process.wait()
+        by = f"by signal {code - 128}" if code > 128 else f"with {code}"
+        return StartFailed(f"setting up the container failed: its set-up process ended {by}")
 
     def close(self) -> None:
         """Let go of it: one that still waits for its request ends."""
@@ -106,6 +123,7 @@ class Spares:
 
         With `counted` false it is one that makes no difference to the pids of others.
         """
+        self.lab.check_ours()
         with self._lock:
             if not counted:
                 return self._make(spec, pidns, joined, UNCOUNTED if pidns == "new" else 0)
@@ -116,9 +134,10 @@ class Spares:
             reserved, self._reserved = self._reserved, None
             self._expected = spec
             if waiting is not None:
-                if alike and not waiting.process.done:
+                if alike and waiting.process.alive():
                     return waiting
                 waiting.close()
+                waiting.process.kill()  # a fork of this process's may hold the socket's other copy
             return self._make(spec, pidns, joined, reserved if alike and reserved else self._next())
 
     def replenish(self) -> None:
@@ -161,7 +180,7 @@ class Spares:
         # A process of the lab's that was there before us may have had the number.
         if pidns == "new" and number < UNCOUNTED:
             self._last_number = max(self._last_number, process.pid)
-        return SetUp(process, ours)
+        return SetUp(self.lab, process, ours)
 
 
 def without_filter(spec: dict[str, Any]) -> dict[str, Any]:

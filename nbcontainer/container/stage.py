@@ -68,12 +68,15 @@ class Stage:
             entries, masked, read_only = asked(expected, top)
             if not entries or entries[0]["destination"] != top or any(e["type"] == "bind" for e in entries):
                 continue
-            for entry in entries:
-                path = host.STAGE + entry["destination"]
-                os.makedirs(path, exist_ok=True)
-                fresh(entry, path)
+            try:
+                for entry in entries:
+                    path = host.STAGE + entry["destination"]
+                    os.makedirs(path, exist_ok=True)
+                    fresh(entry, path)
+            except OSError:
+                continue  # said when the container is made
             if top == "/dev":
-                devices(host.STAGE)
+                devices(host.STAGE, nodes())
             protect(masked, read_only, host.STAGE)
             self.trees[top] = mounts.open_tree(host.STAGE + top, mounts.OPEN_TREE_CLOEXEC)
         self.etc = _files()
@@ -107,14 +110,20 @@ def fresh(entry: dict[str, Any], target: str) -> None:
     mounts.mount(entry.get("source", entry["type"]), target, entry["type"], flags, data or None)
 
 
-def devices(root: str) -> None:
-    """The usual nodes and links in a new `root`/dev: the lab's own nodes, bound (mknod(2) takes the machine's root)."""
+def nodes() -> dict[str, int]:
+    """The lab's own nodes as detached mounts, by name: mknod(2) takes the machine's root."""
+    return {name: mounts.open_tree(f"/dev/{name}", CLONE) for name in DEVICES}
+
+
+def devices(root: str, trees: dict[str, int]) -> None:
+    """The usual nodes, which are `nodes`, and links in a new `root`/dev."""
     for name, link in LINKS.items():
         os.symlink(link, f"{root}/dev/{name}")
-    for name in DEVICES:
+    for name, tree in trees.items():
         path = f"{root}/dev/{name}"
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-        mounts.mount(f"/dev/{name}", path, None, mounts.MS_BIND)
+        mounts.move_mount(tree, path)
+        os.close(tree)
 
 
 def protect(masked: list[str], read_only: list[str], root: str = "") -> None:

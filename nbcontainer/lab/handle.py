@@ -93,6 +93,11 @@ class Handle:
         """False in a child that the process which started the lab has forked: nothing there may end it."""
         return self._owner == os.getpid()
 
+    def check_ours(self) -> None:
+        """Raises `LabError` in a child that this process has forked."""
+        if not self.ours:
+            raise LabError("this lab belongs to the process that started it; make a Lab() in this one")
+
     # -- start and end
 
     def _start(self) -> None:
@@ -270,8 +275,7 @@ class Handle:
         return self._request(request, json.dumps(args).encode(), [*passed, *fds])
 
     def _request(self, request: dict[str, Any], args: bytes, fds: list[int]) -> Process:
-        if not self.ours:
-            raise LabError("this lab belongs to the process that started it; make a Lab() in this one")
+        self.check_ours()
         process = Process()
         with self._lock:
             if self.gone:

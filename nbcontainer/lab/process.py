@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable
@@ -33,6 +34,14 @@ class Process:
     def done(self) -> bool:
         """True once it has ended and its exit is known."""
         return self._ended.is_set()
+
+    def alive(self) -> bool:
+        """Whether it runs, asked of the kernel: an exit that init has not reported yet counts (pidfd_open(2))."""
+        if self.done:
+            return False
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return not poll.poll(0)
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code, 128+n when signal n ended it. Raises `TimeoutError` after `timeout` seconds."""

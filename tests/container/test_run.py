@@ -145,6 +145,18 @@ def test_restart_policy(lab: Any) -> None:
     assert (c.state.restart_count, c.status, c.exit_code) == (2, "exited", 1)
 
 
+def test_what_starts_again_and_again_can_be_removed_at_any_moment(lab: Any) -> None:
+    for tenths in range(10):
+        c = lab.containers.run("busybox", ["true"], detach=True, restart="always")
+        time.sleep(0.1 + tenths / 100)
+        c.remove(force=True)
+    assert lab.containers.list(all=True) == []
+    c = lab.containers.run("busybox", ["true"], detach=True, restart="always")
+    time.sleep(0.1)
+    c.stop()
+    assert c.status == "exited"
+
+
 def test_healthcheck(lab: Any) -> None:
     c = lab.containers.run(
         "busybox", ["sleep", "100"], detach=True, health_cmd="test -f /ok", health_interval=0.1, health_retries=2
@@ -220,6 +232,34 @@ def test_a_command_that_cannot_start(lab: Any, command: list[str], code: int, wo
     assert lab.containers.list(all=True) == []
 
 
+def test_a_mount_that_fails_says_where_whatever_ran_before(lab: Any) -> None:
+    for _ in range(2):
+        with pytest.raises(StartFailed, match="failed at /proc/x: No such file or directory"):
+            lab.containers.run("busybox", ["true"], rm=True, tmpfs=["/proc/x"])
+    assert out(lab, "echo", "well") == "well\n"
+
+
+def test_set_up_that_is_killed(lab: Any) -> None:
+    def waiting() -> Any:
+        out(lab, "true")
+        for _ in range(600):
+            if lab.containers.spares._waiting is not None:
+                return lab.containers.spares._waiting.process
+            time.sleep(0.05)
+        raise AssertionError("no set-up process waits")
+
+    process = waiting()
+    process.kill()
+    process.wait(30)
+    assert out(lab, "echo", "well") == "well\n"
+    process = waiting()
+    process.kill(signal.SIGSTOP)  # so that it has a request that it never reads
+    threading.Timer(0.3, process.kill).start()
+    with pytest.raises(StartFailed, match="its set-up process ended by signal 9"):
+        out(lab, "echo", "never")
+    assert out(lab, "echo", "well") == "well\n"
+
+
 def test_bad_input_is_one_line_and_leaves_nothing(lab: Any) -> None:
     for error, image, options, words in (
         (NotFound, "nosuch", {"pull": "never"}, "No such image: nosuch"),
@@ -267,6 +307,15 @@ def test_a_terminal(lab: Any) -> None:
     c.write(b"stty size; exit 5\n")
     assert c.wait(10) == 5
     assert "40 100" in c.logs()
+
+
+def test_a_terminal_below_init(lab: Any) -> None:
+    c = lab.containers.run(
+        "busybox", ["sh", "-c", "read x; echo got $x"], tty=True, interactive=True, init=True, detach=True
+    )
+    c.write(b"typed\n")
+    assert c.wait(30) == 0
+    assert "got typed" in c.logs()
 
 
 def test_exec(lab: Any) -> None:

@@ -54,6 +54,35 @@ def test_masked_and_read_only_paths(lab: Any) -> None:
     assert "Read-only" in out(lab, "echo 1 > /proc/irq/default_smp_affinity")
 
 
+def test_mounts_do_not_depend_on_what_ran_before(lab: Any) -> None:
+    def mounts(**options: Any) -> list[str]:
+        lines = [line.split(" - ") for line in out(lab, "cat /proc/self/mountinfo", **options).splitlines()]
+        return sorted(" ".join([*left.split()[3:6], right.split()[0]]) for left, right in lines)
+
+    given: list[dict[str, Any]] = [
+        {"shm_size": "1m"},
+        {"tmpfs": ["/dev"]},
+        {"tmpfs": ["/dev/inner"]},
+        {"volume": ["v1:/sys"]},
+        {"volume": ["v1:/dev/shm"]},
+        {"privileged": True},
+        {"read_only": True},
+        {"sysctl": ["net.ipv4.ip_forward=1"]},
+    ]
+    for options in given:
+        mounts()  # what waits now was made for a container like this one
+        otherwise = mounts(**options)
+        assert mounts(**options) == otherwise
+        mounts()
+        assert out(lab, "test -c /dev/null && head -c 3 /dev/zero | wc -c", **options) == "3\n"
+
+
+def test_the_first_process_of_init_has_hardly_a_right(lab: Any) -> None:
+    found = status(out(lab, "cat /proc/1/status", init=True))
+    assert int(found["CapEff"], 16) == int(found["CapPrm"], 16) == 1 << 5  # CAP_KILL
+    assert found["NoNewPrivs"] == "1"
+
+
 def test_refused_calls(lab: Any) -> None:
     assert "permission denied" in out(lab, "mount -t tmpfs x /tmp")
     assert "Operation not permitted" in out(lab, "unshare -U true")

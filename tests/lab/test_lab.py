@@ -98,18 +98,21 @@ def test_a_bad_name_is_one_line() -> None:
         Lab("../etc")
 
 
-def test_a_forked_child_may_not_use_the_lab_of_its_parent(lab: Any) -> None:
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            lab.netlink()
-        except BaseException as error:
-            os.write(write, str(error).encode())
-        os._exit(0)
-    os.waitpid(pid, 0)
-    assert b"belongs to the process that started it" in os.read(read, 1000)
+def test_a_forked_child_may_not_use_the_lab_of_its_parent(lab: Any, busybox: Any) -> None:
+    c = lab.containers.run("busybox", ["true"])
+    for act in (lab.netlink, c.start, lambda: lab.containers.run("busybox", ["true"])):
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                act()
+            except BaseException as error:
+                os.write(write, str(error).encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert b"belongs to the process that started it" in os.read(read, 1000)
     lab.netlink().close()
+    assert lab.containers.run("busybox", ["echo", "well"]).logs() == "well\n"
 
 
 def test_a_forked_child_that_ends_leaves_the_lab_alone(lab: Any, busybox: Any) -> None:
