@@ -17,6 +17,7 @@ from nbcontainer.cgroup import v2
 from nbcontainer.cgroup.cgroups import Cgroups
 from nbcontainer.cgroup.limits import Limits
 from nbcontainer.errors import CommandFailed, Unavailable
+from tests.cgroup.places import places
 
 
 def run(lab: Any, command: list[str], **options: Any) -> Any:
@@ -125,7 +126,7 @@ def scope() -> Iterator[str]:
     name = f"nbcontainer-test-{os.getpid()}"
     yield name
     Cgroups.detect().remove_tree(name)
-    assert list(Path("/sys/fs/cgroup").rglob(name)) == []
+    assert places(name) == []
 
 
 @limited
@@ -140,7 +141,7 @@ def test_who_is_killed_while_a_container_is_paused_leaves_nothing(lab: Any, busy
         name, pid = other.stdout.readline().split()
         other.send_signal(signal.SIGKILL)
     lab.prune()
-    assert list(Path("/sys/fs/cgroup").rglob(name)) == []
+    assert places(name) == []
     status = Path(f"/proc/{pid}/status")
     assert not status.exists() or "zombie" in status.read_text()
 
@@ -177,17 +178,17 @@ def test_every_process_of_a_large_group_is_seen(scope: str) -> None:
 
 def join(scope: str, pid: int) -> None:
     """Put a process into every group below the lab `scope`."""
-    for procs in Path("/sys/fs/cgroup").rglob(f"{scope}/*/cgroup.procs"):
+    for procs in places(f"{scope}/*/cgroup.procs"):
         procs.write_text(str(pid))
 
 
 @limited
 def test_what_processes_made_below_their_group_goes_with_it(scope: str) -> None:
     group = Cgroups.detect().create(f"{scope}/one", Limits(pids=5))
-    for directory in list(Path("/sys/fs/cgroup").rglob(f"{scope}/one")):
+    for directory in places(f"{scope}/one"):
         (directory / "made" / "inside").mkdir(parents=True)
     group.remove()
-    assert list(Path("/sys/fs/cgroup").rglob(f"{scope}/one")) == []
+    assert places(f"{scope}/one") == []
 
 
 @limited
@@ -199,7 +200,7 @@ def test_a_limit_that_is_not_given_stays(scope: str) -> None:
     assert group.usage().memory_limit == 1 << 25
     found = [
         file.read_text().split()
-        for file in sorted(Path("/sys/fs/cgroup").rglob(f"{scope}/one/cpu.*"))
+        for file in sorted(places(f"{scope}/one/cpu.*"))
         if file.name in ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")
     ]
     assert sorted(number for numbers in found for number in numbers) == ["30000", "60000"]
