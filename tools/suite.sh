@@ -14,17 +14,30 @@ left_out=()
 same=(tests/browser tests/virtual_host tests/view tests/image/dockerfile tests/kernel/test_lines.py
     tests/kernel/test_protocol.py tests/harness/test_notebooks.py)
 
-# suite WHO [COMMAND...]: the tests, then the notebooks compared to the letter, each through COMMAND. Two processes
-# share a run, a file's tests in one of them.
+# suite WHO HOME COMMAND...: the tests, then the notebooks compared to the letter, each through COMMAND. Two processes
+# share the tests, a file's in one of them; what fails beside others is run once more, by itself. The notebooks have a
+# new store in HOME, and go one after the other.
 suite() {
-    local who=$1 run
+    local who=$1 home=$2
+    shift 2
+    "$@" env NBCONTAINER_HOME="$home" python -m nbcontainer image bootstrap busybox
+    # shellcheck disable=SC2086
+    run "$who: tests" "$@" python -m pytest --numprocesses 2 --dist loadfile tests ${left_out[*]/#/--ignore=} ||
+        run "$who: what failed, by itself" "$@" python -m pytest --last-failed --last-failed-no-failures none tests \
+            ${left_out[*]/#/--ignore=} || failed=1
+    run "$who: notebooks" "$@" env NBCONTAINER_HOME="$home" python -m pytest --nbval --nbval-current-env notebooks ||
+        run "$who: notebooks, again" \
+            "$@" env NBCONTAINER_HOME="$home" python -m pytest --nbval --nbval-current-env notebooks || failed=1
+}
+
+# run WHAT COMMAND...: run it, show and keep what it says last.
+run() {
+    local what=$1 status=0
     shift
-    for run in "tests${left_out[*]/#/ --ignore=}" "--nbval --nbval-current-env notebooks"; do
-        printf '\n%s: pytest %s\n' "$who" "$run"
-        # shellcheck disable=SC2086
-        "$@" python -m pytest --numprocesses 2 --dist loadfile $run </dev/null 2>&1 | tee "$place/log" || failed=1
-        summaries+=("$who: pytest ${run%% --ignore*}" "$(tail -n 1 "$place/log")")
-    done
+    printf '\n%s\n' "$what"
+    "$@" </dev/null 2>&1 | tee "$place/log" || status=1
+    summaries+=("$what" "$(tail -n 1 "$place/log")")
+    return "$status"
 }
 
 make_users() {
@@ -49,7 +62,8 @@ delegate() {
 }
 
 clean_up() {
-    rm -rf "$place"
+    # An ordinary user's store has files of ids that only a user namespace gives them.
+    rm -rf "$place" 2>/dev/null || unshare --user --map-root-user --map-auto rm -rf "$place"
     find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} +
 }
 trap clean_up EXIT
@@ -63,7 +77,8 @@ make_copy() {
     "$place/tree/tools/venv.sh" "$place/venv" test
 }
 
-PATH=$PWD/.venv/bin:$PATH suite "as $(id -un)"
+chmod 755 "$place"
+PATH=$PWD/.venv/bin:$PATH suite "as $(id -un)" "$place/home" env
 if [ "$(id -u)" -eq 0 ]; then
     left_out=("${same[@]}")
     make_users
@@ -75,8 +90,7 @@ if [ "$(id -u)" -eq 0 ]; then
         as=(runuser --user "$user" -- env --ignore-environment --chdir "$place/tree" ${CI:+CI="$CI"}
             HOME="$place/$user" USER="$user" LANG=C.UTF-8 PATH="$place/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         [ "$user" = nbcontainer-one ] || as+=(NBCONTAINER_CGROUP="$group")
-        "${as[@]}" python -m nbcontainer image bootstrap busybox
-        suite "as $user" "${as[@]}"
+        suite "as $user" "$place/$user/home" "${as[@]}"
     done
 fi
 

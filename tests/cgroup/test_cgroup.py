@@ -536,7 +536,7 @@ def test_who_was_killed_without_the_kernels_log(lab: Any, monkeypatch: pytest.Mo
     if "memory.swap.max" in demo.settings():
         demo.set(memory_swap_max=0)
     slowly = "import time; kept = [(bytearray(b'x' * (4 << 20)), time.sleep(0.1)) for _ in range(64)]"
-    assert demo.exec(["sh", "-c", f'sleep 60 & {sys.executable} -c "{slowly}"; kill $!']).exit_code == 0
+    assert demo.exec(["sh", "-c", f'sleep 60 & {sys.executable} -c "{slowly}"; sleep 1; kill $!']).exit_code == 0
     killed = demo.events[-1]
     assert killed.kind == OOM_KILL
     assert killed.victim is not None
