@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ settings.load_profile("nbcontainer")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Nothing a test does may end up in the home of whoever runs it."""
+    if hasattr(config, "workerinput"):
+        # The processes of pytest-xdist ignore Ctrl-C, and so would all they start; tests press it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     place = _new_home("nbcontainer-tests-")
     os.environ["NBCONTAINER_HOME"] = str(place)
     # Most tests need no way out of their lab; those that do say so.
