@@ -217,7 +217,7 @@ def test_ctrl_c_while_it_stalls(home: Path, lab: Any) -> None:
         return Answer(body=LARGE, cut=1 << 20, stall=True)
 
     def pressed(event: Event) -> None:
-        if event.status == "Downloading" and event.current:
+        if event.status == "Downloading" and event.total == len(LARGE):
             raise KeyboardInterrupt
 
     with Bad(LAYERS, trick) as bad:
