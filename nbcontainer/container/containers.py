@@ -14,6 +14,7 @@ from typing import Any
 from nbcontainer.cgroup.cgroups import Cgroups
 from nbcontainer.cgroup.limits import Limits
 from nbcontainer.container import names, network_options, rootfs, spec
+from nbcontainer.container.attendant import Attendants
 from nbcontainer.container.binds import Binds
 from nbcontainer.container.container import Container
 from nbcontainer.container.execute import Sink
@@ -58,6 +59,7 @@ class Containers:
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.binds = Binds(lab, volumes)
         self.spares = Spares(lab)
+        self.attendants = Attendants(lab)
         self._watchers: list[Callable[[Event], object]] = []
         self._containers: dict[str, Container] = {}
         self._number = 0

@@ -2,6 +2,11 @@
 
 It joins every namespace and the cgroup of the container, with the same capabilities and filter. CVE-2024-21626 and
 CVE-2019-5736 are why it drops its descriptors and is undumpable before it joins.
+
+Two ways lead to the same end. `main` is forked for its request, and becomes the program. `attend` was forked before,
+while nobody waited, and starts the program by posix_spawn(3), which shares its memory until the program runs: a
+fork's first touch of each page is what takes longest here. But it needs some calls after the filter is in place, and
+cannot give the program a terminal.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ import os
 import socket
 
 from nbcontainer.container import confine, filesystem
-from nbcontainer.container.setup import environment
+from nbcontainer.container.setup import environment, receive, rehearse
 from nbcontainer.container.trace import Recorder
 from nbcontainer.lab import inside
 from nbcontainer.syscalls import capabilities, namespaces
@@ -30,24 +35,65 @@ _JOINED = (
 
 
 def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
-    """Enter the container behind the pidfd `fds[1]` and become `request["process"]`. Errors go over `fds[0]`."""
+    """Enter the container behind the pidfd `fds[1]`, whose pid namespace this process is in already, and become
+    `request["process"]`. Errors go over `fds[0]`.
+    """
     sync = socket.socket(fileno=fds[0])
-    stage = "set-up"
+    entry = Entry(sync)
     try:
-        target, rest = fds[1], fds[2:]
+        program = entry.enter(request, fds[1:], _JOINED)
+        confine.execute(request["process"], program)
+    except BaseException as error:
+        entry.fail(error)
+
+
+def attend(expected: dict[str, Any], *, fds: list[int]) -> NoReturn:
+    """Wait for a request and its descriptors on `fds[0]`; start `request["process"]` in the container, and say which
+    process it is: `{"pid": …}` with a pidfd. Init reaps it. `expected` is what the process will be like.
+    """
+    sync = socket.socket(fileno=fds[0])
+    entry = Entry(sync)
+    try:
+        rehearse(expected)
+        message, given = receive(sync)
+        request = json.loads(message)
+        program = entry.enter(request, given, _JOINED | namespaces.CLONE_NEWPID)
+        pid = confine.start(request["process"], program)
+        for number in range(3):
+            os.close(number)
+        socket.send_fds(sync, [b'{"pid": %d}' % pid], [os.pidfd_open(pid)])
+        # It is ours to reap until we end, so not reaped before the notebook's process knows it.
+        sync.recv(1)
+    except BaseException as error:
+        entry.fail(error)
+    os._exit(0)
+
+
+class Entry:
+    """One entrance, and how far it is."""
+
+    def __init__(self, sync: socket.socket) -> None:
+        self.sync = sync
+        self.stage = "set-up"
+
+    def enter(self, request: dict[str, Any], fds: list[int], joined: int) -> str:
+        """Join the namespaces `joined` of the process behind the pidfd `fds[0]`, and its control groups; take on
+        what `request["process"]` asks for. The program that is to run.
+        """
+        target, rest = fds[0], fds[1:]
         filter_ = confine.read_filter(rest.pop(0)) if request["seccomp"] else None
         stdio, cgroups = rest[: request["stdio"]], rest[request["stdio"] :]
         confine.guard()
         for fd in cgroups:
             os.write(fd, b"0")
             os.close(fd)
-        namespaces.setns(target, _JOINED)
+        namespaces.setns(target, joined)
         os.close(target)
         os.chdir("/")
-        stage = "command"
+        self.stage = "command"
         arguments = request["process"]
         if arguments.get("terminal"):
-            filesystem.terminal(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC), sync)
+            filesystem.terminal(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC), self.sync)
         for number, fd in enumerate(stdio):
             os.dup2(fd, number)
         for fd in stdio:
@@ -60,8 +106,11 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
         )
         capabilities.drop_bounding(arguments["capabilities"].get("bounding", []))
         confine.become(arguments, filter_, user, Recorder())
-        confine.execute(arguments, program)
-    except BaseException as error:
-        exit_code = confine.exit_code_for(error) if stage == "command" else 125
-        sync.send(json.dumps({"error": {**inside.describe(error), "stage": stage, "exit_code": exit_code}}).encode())
+        return program
+
+    def fail(self, error: BaseException) -> NoReturn:
+        """Say why, and end."""
+        exit_code = confine.exit_code_for(error) if self.stage == "command" else 125
+        said = {**inside.describe(error), "stage": self.stage, "exit_code": exit_code}
+        self.sync.send(json.dumps({"error": said}).encode())
         os._exit(exit_code)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbcontainer.container import enter, launch
+from nbcontainer.container import attendant, enter, launch
 from nbcontainer.container.logs import STDERR, STDOUT
 from nbcontainer.container.options import ExecOptions
-from nbcontainer.container.setup import MESSAGE
 from nbcontainer.container.stdio import Stdio, Watcher
-from nbcontainer.errors import Conflict
+from nbcontainer.container.waiting import Waiting
+from nbcontainer.errors import Conflict, NbcontainerError
 from nbcontainer.lab.process import Process
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
+
+#: Seconds that a container which nobody can join any more may take to end.
+PATIENCE = 1
 
 #: A sink of bytes, such as `sys.stdout.buffer.write`.
 Sink = Callable[[bytes], object]
@@ -67,34 +70,50 @@ def begin(container: Container, options: ExecOptions, stdio: Stdio, interactive:
     ends = [] if options.tty else stdio.pipes(interactive)
     cgroups = container.cgroup.join_descriptors() if container.cgroup is not None else []
     request = {"process": process_spec, "user": user, "seccomp": filter_ is not None, "stdio": len(ends)}
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours:
-        try:
-            process = container.lab.spawn(
-                enter.main,
-                request,
-                fds=[theirs.fileno(), target.pidfd, *([filter_] if filter_ is not None else []), *ends, *cgroups],
-                pidns=target.pidfd,
-            )
-        except OSError:
-            stdio.discard()
-            raise Conflict(f"Container {container.id} is not running") from None
-        finally:
-            theirs.close()
-            for fd in (*ends, *cgroups):
-                os.close(fd)
-        if not options.tty:
-            stdio.serve()  # while it enters: its first word is then heard at once
-        while True:
-            message, fds, _, _ = socket.recv_fds(ours, MESSAGE, 1, socket.MSG_CMSG_CLOEXEC)
-            if not message:
-                return process
-            said = json.loads(message)
-            if "terminal" in said:
-                stdio.use_terminal(fds[0])
-            elif "error" in said:
-                stdio.discard()
-                raise launch.failed(said["error"], options.command[0])
+    fds = [target.pidfd, *([filter_] if filter_ is not None else []), *ends, *cgroups]
+    attended = attendant.may_serve(container, options)
+    try:
+        if attended:
+            entering = container.owner.attendants.take(process_spec)
+            entering.say(request, fds)
+        else:
+            entering = Waiting(container.lab, enter.main, request, fds=fds, pidns=target.pidfd)
+    except OSError:
+        stdio.discard()
+        raise Conflict(f"Container {container.id} is not running") from None
+    finally:
+        for fd in (*ends, *cgroups):
+            os.close(fd)
+    if not options.tty:
+        stdio.serve()  # while it enters: its first word is then heard at once
+    try:
+        with entering:
+            return _started(entering, options.command[0], stdio, attended)
+    except NbcontainerError as error:
+        stdio.discard()
+        # setns(2) and fork(2) refuse namespaces whose processes are being killed before the first of them has ended.
+        dying = isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ESRCH, errno.ENOMEM)
+        if target.alive(PATIENCE if dying else 0):
+            raise error from None
+        raise Conflict(f"Container {container.id} is not running") from None
+
+
+def _started(entering: Waiting, program: str, stdio: Stdio, attended: bool) -> Process:
+    """Hear what the entering process says until the program runs: the program's process. Raises what stopped it."""
+    while True:
+        message, fds, _ = entering.receive()
+        if not message:
+            if attended:
+                raise entering.ended()
+            return entering.process
+        said = json.loads(message)
+        if "terminal" in said:
+            stdio.use_terminal(fds[0])
+        elif "pid" in said:
+            return entering.lab.adopt(said["pid"], fds[0])
+        elif "error" in said:
+            cause = OSError(said["error"].get("errno"), said["error"]["message"])
+            raise launch.failed(said["error"], program) from cause
 
 
 def collect(process: Process, watcher: Watcher, sinks: dict[int, Sink | None], timeout: float | None) -> ExecResult:

@@ -63,13 +63,17 @@ class Launch:
         self.close_theirs()
 
     def wire(self) -> None:
-        """Make the cgroup, with its limits, and the link; then let set-up go on to the program.
+        """Make the cgroup, with its limits, for set-up to join; then the link, and let it go on to the program.
 
         Raises `Unavailable` where a limit is refused: what cannot be limited as asked does not start.
         """
         container, owner, lab = self.container, self.container.owner, self.container.lab
         self.trace.resume()
         group = container.cgroup = owner.cgroups.create(f"{lab.scope}/{container.id}", owner.limits(container.options))
+        procs = group.join_descriptors()
+        self._theirs += procs
+        self.setup.say({"hierarchies": group.hierarchies}, procs)
+        self.close_theirs()
         self.trace.step("cgroup", "create, limits")
         self.setup.ready()
         self.trace.step(*READY)
@@ -78,10 +82,7 @@ class Launch:
             connection.wire_up(container, self.setup.network, self.setup.netlink)
             links = ", ".join(f"{endpoint.veth}, {endpoint.link}" for endpoint in container.endpoints.values())
             self.trace.step("link", f"{links}, address, route")
-        procs = group.join_descriptors()
-        self._theirs += procs
-        self.setup.say({"hierarchies": group.hierarchies}, procs)
-        self.close_theirs()
+        self.setup.say({"go": True}, [])
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ class Life:
         self.container = container
         self.health = health.Monitor(container)
         self.restart = restart.Policy(container)
+        #: Its mount namespace while it runs. Who lets go of that last waits until the kernel has taken it apart: we
+        #: do, when everybody knows of the end, and not the dying process, whose end nobody would hear of until then.
+        self._mounts = -1
         #: Set while it does not run.
         self.stopped = threading.Event()
         self.stopped.set()
@@ -42,6 +46,7 @@ class Life:
                 if not container.options.tty:
                     stdio.serve()
                 self._await(starting, stdio)
+                self._mounts = starting.setup.take_mounts()
         except BaseException as error:
             self._failed(error)
             raise
@@ -119,9 +124,15 @@ class Life:
         restarting = self.restart.ended()
         self.stopped.set()
         # Whoever waits need not wait for this: what takes long is the kernel's, and `start` sees to its own.
+        self._let_go()
         _remove(group)
         if container.options.rm and not restarting and not container.attached:
             container.lab.loop.away(self._remove_quietly)
+
+    def _let_go(self) -> None:
+        if self._mounts >= 0:
+            os.close(self._mounts)
+            self._mounts = -1
 
     def _remove_quietly(self) -> None:
         try:

@@ -4,9 +4,10 @@ One process, forked by init, makes nearly everything itself: namespaces, root, m
 process makes its cgroup and its link meanwhile. They speak over one socket, which closes by itself when the program
 starts:
 
-    set-up      "ready", with its network namespace and a netlink socket in it
+    set-up      "ready", with its network namespace, a netlink socket in it, and its mount namespace
     notebook    the request: the spec, and what comes from outside
-    notebook    "go", with its place in the control groups: the link is there
+    notebook    its place in the control groups
+    notebook    "go": the link is there
     set-up      "terminal", "trace"; or "error", with the stage and the exit code
 """
 
@@ -17,7 +18,7 @@ import os
 import socket
 
 from nbcontainer.container import confine, filesystem, rootfs, stage, supervise
-from nbcontainer.container.trace import GO, Recorder
+from nbcontainer.container.trace import GO, GROUP, Recorder
 from nbcontainer.lab import host, inside
 from nbcontainer.syscalls import capabilities, mounts, namespaces, process
 
@@ -69,7 +70,7 @@ class Prepared:
         network = _namespace("net")
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as netlink:
             netlink.bind((0, 0))
-            socket.send_fds(sync, [b'{"ready": true}'], [network, netlink.fileno()])
+            socket.send_fds(sync, [b'{"ready": true}'], [network, netlink.fileno(), self.own])
         os.close(network)
 
 
@@ -86,9 +87,9 @@ def main(expected: dict[str, Any], joined: list[str], *, fds: list[int]) -> NoRe
     stage_ = "set-up"
     try:
         prepared = Prepared(expected, dict(zip(joined, fds[1:], strict=True)))
-        rehearse(expected)
+        rehearse(expected["process"])
         prepared.say(sync)
-        message, given = _receive(sync)
+        message, given = receive(sync)
         trace = prepared.trace
         trace.resume()
         request = json.loads(message)
@@ -107,6 +108,9 @@ def main(expected: dict[str, Any], joined: list[str], *, fds: list[int]) -> NoRe
         program = _prepare(spec, stdio, master, sync, trace)
         user = confine.resolve_user(request["user"])
         environment(spec["process"], user.home)
+        trace.step("exec", "user and environment")
+        receive(sync)
+        trace.step(*GO)
         if request["init"]:
             supervise.fork_program()
             trace.step("exec", "init")
@@ -121,8 +125,11 @@ def main(expected: dict[str, Any], joined: list[str], *, fds: list[int]) -> NoRe
 
 
 def rehearse(expected: dict[str, Any]) -> None:
-    """Do without effect what the request will ask for: fork(2) shares pages until their first touch, which is dear."""
-    arguments = json.loads(json.dumps({"spec": expected}))["spec"]["process"]
+    """Do without effect what the request will ask for: fork(2) shares pages until their first touch, which is dear.
+
+    `expected` is the `process` of a spec.
+    """
+    arguments = json.loads(json.dumps({"process": expected}))["process"]
     user = confine.resolve_user("root")
     environment(arguments, user.home)
     try:
@@ -132,7 +139,7 @@ def rehearse(expected: dict[str, Any]) -> None:
     capabilities.mask(arguments["capabilities"]["bounding"])
 
 
-def _receive(sync: socket.socket) -> tuple[bytes, list[int]]:
+def receive(sync: socket.socket) -> tuple[bytes, list[int]]:
     """A message; one that is too long for a message comes as a file. Nobody there: nothing more to do."""
     message, fds, _, _ = socket.recv_fds(sync, MESSAGE, DESCRIPTORS)
     if not message:
@@ -194,9 +201,9 @@ def _root(
 
 
 def _into_cgroups(sync: socket.socket, plan: filesystem.Plan, trace: Recorder) -> None:
-    """Wait for "go", and join. The namespace comes after: where one is when it is made is its root."""
-    message, procs = _receive(sync)
-    trace.step(*GO)
+    """Wait for it, and join. The namespace comes after: where one is when it is made is its root."""
+    message, procs = receive(sync)
+    trace.step(*GROUP)
     for fd in procs:
         # The permission to move a process is the opener's, and 0 means the writer (cgroups(7)).
         os.write(fd, b"0")

@@ -8,15 +8,13 @@ from __future__ import annotations
 import json
 import os
 import socket
-import struct
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 from nbcontainer.container import setup
-from nbcontainer.errors import LabError, LabGone, NbcontainerError, StartFailed
-from nbcontainer.lab.handle import Handle, PidNamespace, memfd
-from nbcontainer.lab.process import Process
+from nbcontainer.container.waiting import Waiting
+from nbcontainer.errors import LabError, NbcontainerError
+from nbcontainer.lab.handle import Handle, PidNamespace
 
 #: The pid of the lab's first container; init's other children count from `init.LAST_PID` on.
 FIRST_PID = 2
@@ -26,18 +24,17 @@ UNCOUNTED = 8000
 PAUSE = 0.005
 
 
-class SetUp:
-    """A set-up process as the notebook's process holds it: what is said to it and by it (`container.setup`)."""
+class SetUp(Waiting):
+    """A set-up process (`container.setup`)."""
 
-    def __init__(self, lab: Handle, process: Process, sync: socket.socket) -> None:
-        self.lab = lab
-        self.process = process
-        self.sync = sync
+    def __init__(
+        self, lab: Handle, expected: dict[str, Any], pidns: PidNamespace | int, joined: dict[str, int], number: int
+    ) -> None:
         self.network = -1
         self.netlink: socket.socket | None = None
-
-    def __del__(self) -> None:
-        self.close()
+        self._mounts = -1
+        given = without_filter(expected), list(joined)
+        super().__init__(lab, setup.main, *given, fds=list(joined.values()), pidns=pidns, number=number)
 
     def ready(self) -> None:
         """Wait until it has its network namespace and a netlink socket there. Raises what stopped it."""
@@ -49,59 +46,23 @@ class SetUp:
             raise LabError(f"a container could not be prepared: {said['error']['message']}")
         self.network = fds[0]
         self.netlink = socket.socket(fileno=fds[1])
+        self._mounts = fds[2]
 
-    def say(self, message: dict[str, Any], fds: Sequence[int]) -> None:
-        """Send it `message`; a long one goes as a file. Nothing happens when it has ended: `receive` tells."""
-        encoded = json.dumps(message).encode()
-        large = memfd(encoded) if len(encoded) >= setup.MESSAGE - 4096 else -1
-        try:
-            if large >= 0:
-                socket.send_fds(self.sync, [b"file"], [large, *fds])
-            else:
-                socket.send_fds(self.sync, [encoded], fds)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        finally:
-            if large >= 0:
-                os.close(large)
-
-    def receive(self) -> tuple[bytes, list[int], int]:
-        """Its next message, the descriptors with it, and its sender's pid as this process counts (unix(7)).
-
-        No message when it has ended, or become the program.
-        """
-        room = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4 * 4)
-        try:
-            message, ancillary, _, _ = self.sync.recvmsg(setup.MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
-        except ConnectionResetError:
-            # Once, when it ended without having read everything; what it has said is still there.
-            message, ancillary, _, _ = self.sync.recvmsg(setup.MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
-        fds: list[int] = []
-        pid = 0
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                fds += struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
-            elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-                pid = struct.unpack("3i", data)[0]
-        return message, fds, pid
-
-    def ended(self) -> NbcontainerError:
-        """Why it has ended before its program ran."""
-        if self.lab.gone:
-            return LabGone("the lab ended while the container was starting; the next command starts a new one")
-        code = self.process.wait()
-        by = f"by signal {code - 128}" if code > 128 else f"with {code}"
-        return StartFailed(f"setting up the container failed: its set-up process ended {by}")
+    def take_mounts(self) -> int:
+        """Its mount namespace, which is the caller's to close from now on."""
+        taken, self._mounts = self._mounts, -1
+        return taken
 
     def close(self) -> None:
-        """Let go of it: one that still waits for its request ends."""
-        self.sync.close()
+        """Let go of it, and of what it sent."""
+        super().close()
         if self.netlink is not None:
             self.netlink.close()
             self.netlink = None
-        if self.network >= 0:
-            os.close(self.network)
-            self.network = -1
+        for fd in (self.network, self._mounts):
+            if fd >= 0:
+                os.close(fd)
+        self.network = self._mounts = -1
 
 
 class Spares:
@@ -161,26 +122,11 @@ class Spares:
         return self._last_number
 
     def _make(self, expected: dict[str, Any], pidns: PidNamespace | int, joined: dict[str, int], number: int) -> SetUp:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            process = self.lab.spawn(
-                setup.main,
-                without_filter(expected),
-                list(joined),
-                fds=[theirs.fileno(), *joined.values()],
-                pidns=pidns,
-                number=number,
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
+        made = SetUp(self.lab, expected, pidns, joined, number)
         # A process of the lab's that was there before us may have had the number.
         if pidns == "new" and number < UNCOUNTED:
-            self._last_number = max(self._last_number, process.pid)
-        return SetUp(self.lab, process, ours)
+            self._last_number = max(self._last_number, made.process.pid)
+        return made
 
 
 def without_filter(spec: dict[str, Any]) -> dict[str, Any]:

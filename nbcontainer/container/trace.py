@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-#: The step of waiting for what the notebook's process makes meanwhile: `timeline.steps` puts that in its place.
-GO = ("exec", "wait for the cgroup and the link")
+#: The steps of waiting for what the notebook's process makes meanwhile: `timeline.steps` puts that in its place.
+GROUP = ("exec", "wait for the cgroup")
+GO = ("exec", "wait for the link")
 #: The notebook's process waiting for a set-up process that was not ready yet.
 READY = ("exec", "wait for set-up")
 

@@ -61,6 +61,8 @@ class Handle:
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._processes: dict[int, Process] = {}
+        #: By their pid in the lab.
+        self._adopted: dict[int, Process] = {}
         self._next_key = 0
         self._on_gone: list[Callable[[], object]] = []
         self.home.make()
@@ -215,6 +217,8 @@ class Handle:
         self.gone = True
         for key in list(self._processes):
             self._processes.pop(key).finish(LOST)
+        for pid in list(self._adopted):
+            self._adopted.pop(pid).finish(LOST)
 
     def on_gone(self, callback: Callable[[], object]) -> None:
         """Call `callback()` on the loop's thread if init ends without being asked to."""
@@ -245,7 +249,8 @@ class Handle:
                     callback()
                 return
             event = json.loads(message)
-            ended = self._processes.pop(event["key"], None)
+            known, number = (self._adopted, "pid") if "pid" in event else (self._processes, "key")
+            ended = known.pop(event[number], None)
             if ended is not None:
                 ended.finish(exit_code_of(event["status"]))
 
@@ -316,6 +321,17 @@ class Handle:
             for fd in fds:
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
                 os.close(fd)
+
+    def adopt(self, pid: int, pidfd: int) -> Process:
+        """A process that one of ours in the lab has started, and leaves to init: `pid` is its number there.
+
+        Its parent must not end before this: init reports its end only once.
+        """
+        process = Process(pid, pidfd)
+        self._adopted[pid] = process
+        if self.gone and self._adopted.pop(pid, None) is not None:
+            process.finish(LOST)
+        return process
 
     def call(self, target: Callable[..., T], *args: Any, fds: Sequence[int] = ()) -> T:
         """What `target(*args)` returns when it runs in a new process of the lab.

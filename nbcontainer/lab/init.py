@@ -167,16 +167,17 @@ class Init:
         if request["pidns"] == "join":
             pid = self.fork_joined(rest.pop(0))
         else:
-            pid = self.fork_numbered(request["number"]) if request["pidns"] == "new" else namespaces.fork()
+            flags = CLONE_NEWPID if request["pidns"] == "new" else 0
+            pid = self.fork_numbered(request["number"], flags) if request["number"] else namespaces.fork(flags)
         if pid == 0:
             self.child(request, args, rest)
         return pid
 
-    def fork_numbered(self, number: int) -> int:
-        """Fork into a new pid namespace, with `number` as the pid here or the next one that is free."""
+    def fork_numbered(self, number: int, flags: int) -> int:
+        """Fork, with `number` as the pid here or the next one that is free."""
         while True:
             try:
-                return namespaces.fork_as(number)
+                return namespaces.fork_as(number, flags)
             except FileExistsError:
                 number += 1
 
@@ -223,7 +224,7 @@ class Init:
             os._exit(status)
 
     def reap(self) -> None:
-        """Report every child that has ended; orphans of the lab are reaped without a word."""
+        """Report every child that has ended: those that init forked by their key, orphans of the lab by their pid."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -232,8 +233,8 @@ class Init:
             if pid == 0:
                 return
             key = self.keys.pop(pid, None)
-            if key is not None:
-                self.backlog.append(json.dumps({"key": key, "status": status}).encode())
+            which = {"pid": pid} if key is None else {"key": key}
+            self.backlog.append(json.dumps({**which, "status": status}).encode())
 
     def flush(self) -> None:
         """Send what there is to report, as far as the socket takes it."""

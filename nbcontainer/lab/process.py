@@ -35,13 +35,16 @@ class Process:
         """True once it has ended and its exit is known."""
         return self._ended.is_set()
 
-    def alive(self) -> bool:
-        """Whether it runs, asked of the kernel: an exit that init has not reported yet counts (pidfd_open(2))."""
+    def alive(self, patience: float = 0) -> bool:
+        """Whether it runs, asked of the kernel: an exit that init has not reported yet counts (pidfd_open(2)).
+
+        With `patience`, whether it still runs so many seconds from now.
+        """
         if self.done:
             return False
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        return not poll.poll(0)
+        return not poll.poll(1000 * patience)
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code, 128+n when signal n ended it. Raises `TimeoutError` after `timeout` seconds."""

@@ -48,14 +48,15 @@ def fork(flags: int = 0) -> int:
     return syscall("clone", ctypes.c_ulong(flags | signal.SIGCHLD), zero, zero, zero, zero)
 
 
-def fork_as(pid: int) -> int:
-    """fork(2) into a new pid namespace, with `pid` as the child's number in ours (clone3(2), set_tid).
+def fork_as(pid: int, flags: int = 0) -> int:
+    """As `fork`, with `pid` as the child's number in our pid namespace; in a new one it is 1 (clone3(2), set_tid).
 
     Raises `FileExistsError` when the number is taken.
     """
-    numbers = struct.pack("2i", 1, pid)
+    numbers = struct.pack("2i", 1, pid) if flags & CLONE_NEWPID else struct.pack("i", pid)
     buffer = ctypes.create_string_buffer(numbers, len(numbers))
-    args = struct.pack("11Q", CLONE_NEWPID, 0, 0, 0, int(signal.SIGCHLD), 0, 0, 0, ctypes.addressof(buffer), 2, 0)
+    place, count = ctypes.addressof(buffer), len(numbers) // 4
+    args = struct.pack("11Q", flags, 0, 0, 0, int(signal.SIGCHLD), 0, 0, 0, place, count, 0)
     return syscall("clone3", args, ctypes.c_size_t(len(args)))
 
 

@@ -318,19 +318,6 @@ def test_a_terminal_below_init(lab: Any) -> None:
     assert "got typed" in c.logs()
 
 
-def test_exec(lab: Any) -> None:
-    c = lab.containers.run("busybox", ["sleep", "100"], detach=True, env=["A=1"], memory=None)
-    result = c.exec(["sh", "-c", "echo $A; cat; exit 4"], stdin=b"in")
-    assert (result.exit_code, result.stdout) == (4, b"1\nin")
-    assert b"pts" in c.exec(["tty"], tty=True).stdout
-    with pytest.raises(StartFailed) as caught:
-        c.exec(["nosuch"])
-    assert caught.value.exit_code == 127
-    c.remove(force=True)
-    with pytest.raises(Conflict):
-        c.exec(["true"])
-
-
 def test_trace_tells_every_step(lab: Any) -> None:
     c = lab.containers.run("busybox", ["true"])
     assert {step.kind for step in c.trace} >= {"namespace", "mount", "link", "filter", "limit", "exec"}
