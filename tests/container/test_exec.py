@@ -54,6 +54,7 @@ def until_it_fails(c: Container) -> None:
         c.exec(["true"])
 
 
+@pytest.mark.needs("ids")
 def test_it_is_the_same_however_it_came_there(lab: Any, tmp_path: Path) -> None:
     profile = tmp_path / "allow.json"
     profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}')
@@ -93,6 +94,7 @@ def test_calls_that_the_profile_refuses_are_not_needed(lab: Any, tmp_path: Path)
     assert c.exec(["sh", "-c", "ls | cat"]).exit_code != 0
 
 
+@pytest.mark.needs("ids")
 def test_it_needs_no_more_processes_than_its_own(lab: Any) -> None:
     c = idle(lab, user="daemon", ulimit=["nproc=2:2", "nofile=8:8"])
     assert c.exec(["echo", "hello"]).stdout == b"hello\n"
