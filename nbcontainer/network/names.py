@@ -164,7 +164,8 @@ class Names:
         else:
             reply.answer.extend(known)
         try:
-            return reply.to_wire(max_size=65535 if over_tcp else max(SMALLEST, asked.payload))
+            # Not shuffled: whose turn it is has been decided.
+            return reply.to_wire(max_size=65535 if over_tcp else max(SMALLEST, asked.payload), want_shuffle=False)
         except dns.exception.TooBig:
             reply.answer.clear()
             reply.flags |= dns.flags.TC

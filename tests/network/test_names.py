@@ -60,8 +60,8 @@ def test_names_aliases_and_ids(lab: Any, busybox: Any) -> None:
         assert addresses(db, name) == [web.endpoint.ip], name
     assert addresses(db, "web", tcp=True) == [web.endpoint.ip]
     # An alias of several is all of them, and takes turns.
-    first = [addresses(db, "shared")[0] for _ in range(40)]
-    assert sorted(set(first)) == [web.endpoint.ip, db.endpoint.ip]
+    first = [addresses(db, "shared")[0] for _ in range(4)]
+    assert first == [web.endpoint.ip, db.endpoint.ip] * 2
     assert addresses(db, "far") == []
     far.connect("net1", alias=["near"])
     assert addresses(db, "far") == addresses(db, "near") == [far.endpoints["net1"].ip]
