@@ -45,8 +45,9 @@ class Attendants:
         self.lab.check_ours()
         with self._lock:
             waiting, self._waiting = self._waiting, None
+            alike = self._expected.get("capabilities") == process["capabilities"]
             self._expected = process
-            if waiting is None or not waiting.process.alive():
+            if waiting is None or not alike or not waiting.process.alive():
                 waiting = self._make()
         self._replenish_soon()
         return waiting

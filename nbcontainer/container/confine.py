@@ -64,6 +64,8 @@ def find_program(name: str, path: str, cwd: str) -> str:
     denied = False
     for directory in path.split(":"):
         candidate = f"{directory or cwd}/{name}"
+        if not os.access(candidate, os.F_OK):
+            continue
         if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
             return candidate
         denied = denied or os.path.isfile(candidate)

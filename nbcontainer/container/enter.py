@@ -41,6 +41,7 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
     sync = socket.socket(fileno=fds[0])
     entry = Entry(sync)
     try:
+        drop_bounding(request["process"])
         program = entry.enter(request, fds[1:], _JOINED)
         confine.execute(request["process"], program)
     except BaseException as error:
@@ -49,24 +50,27 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
 
 def attend(expected: dict[str, Any], *, fds: list[int]) -> NoReturn:
     """Wait for a request and its descriptors on `fds[0]`; start `request["process"]` in the container, and say which
-    process it is: `{"pid": …}` with a pidfd. Init reaps it. `expected` is what the process will be like.
+    process it is: `{"pid": …}` with a pidfd. It is left to init. `expected` is what the process will be like; its
+    bounding set is that of `expected`.
     """
     sync = socket.socket(fileno=fds[0])
     entry = Entry(sync)
     try:
+        drop_bounding(expected)
         rehearse(expected)
         message, given = receive(sync)
         request = json.loads(message)
         program = entry.enter(request, given, _JOINED | namespaces.CLONE_NEWPID)
         pid = confine.start(request["process"], program)
-        for number in range(3):
-            os.close(number)
         socket.send_fds(sync, [b'{"pid": %d}' % pid], [os.pidfd_open(pid)])
-        # It is ours to reap until we end, so not reaped before the notebook's process knows it.
-        sync.recv(1)
     except BaseException as error:
         entry.fail(error)
     os._exit(0)
+
+
+def drop_bounding(process_: dict[str, Any]) -> None:
+    """Give up what no program of the container may ever have."""
+    capabilities.drop_bounding(process_["capabilities"].get("bounding", []))
 
 
 class Entry:
@@ -104,7 +108,6 @@ class Entry:
         program = confine.find_program(
             arguments["args"][0], confine.environment_path(arguments["env"]), arguments["cwd"]
         )
-        capabilities.drop_bounding(arguments["capabilities"].get("bounding", []))
         confine.become(arguments, filter_, user, Recorder())
         return program
 

@@ -110,7 +110,7 @@ def _started(entering: Waiting, program: str, stdio: Stdio, attended: bool) -> P
         if "terminal" in said:
             stdio.use_terminal(fds[0])
         elif "pid" in said:
-            return entering.lab.adopt(said["pid"], fds[0])
+            return entering.lab.orphans.adopt(said["pid"], fds[0])
         elif "error" in said:
             cause = OSError(said["error"].get("errno"), said["error"]["message"])
             raise launch.failed(said["error"], program) from cause

@@ -22,6 +22,7 @@ from nbcontainer.lab import directory, files, host, idmap, inside, loop, sockets
 from nbcontainer.lab.home import Home, default_home
 from nbcontainer.lab.init import DESCRIPTORS, MESSAGE
 from nbcontainer.lab.interpreter import Interpreter, complaint
+from nbcontainer.lab.orphans import Orphans
 from nbcontainer.lab.process import LOST, Process, exit_code_of
 
 T = TypeVar("T")
@@ -61,8 +62,8 @@ class Handle:
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._processes: dict[int, Process] = {}
-        #: By their pid in the lab.
-        self._adopted: dict[int, Process] = {}
+        #: The processes that init did not fork and reaps all the same.
+        self.orphans = Orphans()
         self._next_key = 0
         self._on_gone: list[Callable[[], object]] = []
         self.home.make()
@@ -217,8 +218,7 @@ class Handle:
         self.gone = True
         for key in list(self._processes):
             self._processes.pop(key).finish(LOST)
-        for pid in list(self._adopted):
-            self._adopted.pop(pid).finish(LOST)
+        self.orphans.lose_all()
 
     def on_gone(self, callback: Callable[[], object]) -> None:
         """Call `callback()` on the loop's thread if init ends without being asked to."""
@@ -249,10 +249,11 @@ class Handle:
                     callback()
                 return
             event = json.loads(message)
-            known, number = (self._adopted, "pid") if "pid" in event else (self._processes, "key")
-            ended = known.pop(event[number], None)
-            if ended is not None:
-                ended.finish(exit_code_of(event["status"]))
+            code = exit_code_of(event["status"])
+            if "pid" in event:
+                self.orphans.ended(event["pid"], code)
+            elif (ended := self._processes.pop(event["key"], None)) is not None:
+                ended.finish(code)
 
     # -- run things in it
 
@@ -321,17 +322,6 @@ class Handle:
             for fd in fds:
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
                 os.close(fd)
-
-    def adopt(self, pid: int, pidfd: int) -> Process:
-        """A process that one of ours in the lab has started, and leaves to init: `pid` is its number there.
-
-        Its parent must not end before this: init reports its end only once.
-        """
-        process = Process(pid, pidfd)
-        self._adopted[pid] = process
-        if self.gone and self._adopted.pop(pid, None) is not None:
-            process.finish(LOST)
-        return process
 
     def call(self, target: Callable[..., T], *args: Any, fds: Sequence[int] = ()) -> T:
         """What `target(*args)` returns when it runs in a new process of the lab.
