@@ -8,14 +8,14 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbcontainer.container import attendant, enter, launch
 from nbcontainer.container.logs import STDERR, STDOUT
 from nbcontainer.container.options import ExecOptions
 from nbcontainer.container.stdio import Stdio, Watcher
 from nbcontainer.container.waiting import Waiting
-from nbcontainer.errors import Conflict, NbcontainerError
+from nbcontainer.errors import Conflict, NbcontainerError, StartFailed
 from nbcontainer.lab.process import Process
 
 if TYPE_CHECKING:
@@ -71,49 +71,63 @@ def begin(container: Container, options: ExecOptions, stdio: Stdio, interactive:
     cgroups = container.cgroup.join_descriptors() if container.cgroup is not None else []
     request = {"process": process_spec, "user": user, "seccomp": filter_ is not None, "stdio": len(ends)}
     fds = [target.pidfd, *([filter_] if filter_ is not None else []), *ends, *cgroups]
-    attended = attendant.may_serve(container, options)
+    if not options.tty:
+        stdio.serve()  # while it enters: its first word is then heard at once
+    program = options.command[0]
     try:
-        if attended:
-            entering = container.owner.attendants.take(process_spec)
-            entering.say(request, fds)
-        else:
-            entering = Waiting(container.lab, enter.main, request, fds=fds, pidns=target.pidfd)
-    except OSError:
+        if attendant.may_serve(container, options):
+            try:
+                return _attended(container.owner.attendants.take(process_spec), request, fds, program)
+            except BlockingIOError:
+                pass  # no process more in its pids limit, where an attendant is one for a moment
+        return _forked(Waiting(container.lab, enter.main, request, fds=fds, pidns=target.pidfd), stdio, program)
+    except (NbcontainerError, OSError) as error:
         stdio.discard()
+        # setns(2) and fork(2) refuse namespaces whose processes are being killed before the first of them has ended.
+        cause = error.__cause__ or error
+        dying = isinstance(cause, OSError) and cause.errno in (errno.ESRCH, errno.ENOMEM)
+        if target.alive(PATIENCE if dying else 0):
+            if isinstance(error, OSError):
+                error = StartFailed(f"entering the container failed: {os.strerror(error.errno or 0)}")
+            raise error from None
         raise Conflict(f"Container {container.id} is not running") from None
     finally:
         for fd in (*ends, *cgroups):
             os.close(fd)
-    if not options.tty:
-        stdio.serve()  # while it enters: its first word is then heard at once
-    try:
-        with entering:
-            return _started(entering, options.command[0], stdio, attended)
-    except NbcontainerError as error:
-        stdio.discard()
-        # setns(2) and fork(2) refuse namespaces whose processes are being killed before the first of them has ended.
-        dying = isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ESRCH, errno.ENOMEM)
-        if target.alive(PATIENCE if dying else 0):
-            raise error from None
-        raise Conflict(f"Container {container.id} is not running") from None
 
 
-def _started(entering: Waiting, program: str, stdio: Stdio, attended: bool) -> Process:
-    """Hear what the entering process says until the program runs: the program's process. Raises what stopped it."""
-    while True:
-        message, fds, _ = entering.receive()
+def _attended(attendant: Waiting, request: dict[str, Any], fds: list[int], program: str) -> Process:
+    """Have an attendant start the program. Raises what stopped it; `BlockingIOError` where it may not fork."""
+    with attendant:
+        attendant.say(request, fds)
+        message, given, _ = attendant.receive()
         if not message:
-            if attended:
-                raise entering.ended()
-            return entering.process
+            raise attendant.ended()
         said = json.loads(message)
-        if "terminal" in said:
+        if said.get("error", {}).get("errno") == errno.EAGAIN:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), program)
+        if "error" in said:
+            raise _failed(said["error"], program)
+        return attendant.lab.orphans.adopt(said["pid"], given[0])
+
+
+def _forked(entering: Waiting, stdio: Stdio, program: str) -> Process:
+    """Hear what the entering process says until it becomes the program. Raises what stopped it."""
+    with entering:
+        while True:
+            message, fds, _ = entering.receive()
+            if not message:
+                return entering.process
+            said = json.loads(message)
+            if "error" in said:
+                raise _failed(said["error"], program)
             stdio.use_terminal(fds[0])
-        elif "pid" in said:
-            return entering.lab.orphans.adopt(said["pid"], fds[0])
-        elif "error" in said:
-            cause = OSError(said["error"].get("errno"), said["error"]["message"])
-            raise launch.failed(said["error"], program) from cause
+
+
+def _failed(error: dict[str, Any], program: str) -> StartFailed:
+    failed = launch.failed(error, program)
+    failed.__cause__ = OSError(error.get("errno"), error["message"])
+    return failed
 
 
 def collect(process: Process, watcher: Watcher, sinks: dict[int, Sink | None], timeout: float | None) -> ExecResult:

@@ -100,6 +100,15 @@ def test_it_needs_no_more_processes_than_its_own(lab: Any) -> None:
     assert c.exec(["echo", "hello"]).stdout == b"hello\n"
 
 
+@pytest.mark.needs("cgroup.pids")
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_container_at_its_pids_limit_can_be_looked_into(lab: Any, limit: int) -> None:
+    c = idle(lab, pids_limit=limit)
+    for _ in range(3):
+        assert c.exec(["cat", "/proc/1/cmdline"]).stdout == b"sleep\x001000\x00"
+        wait_for_attendant(lab)
+
+
 def test_signals_timeouts_and_exit_codes_of_one_that_was_attended(lab: Any) -> None:
     c = idle(lab)
     c.exec(["true"])
