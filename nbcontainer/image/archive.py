@@ -18,7 +18,7 @@ from typing import Any
 from nbcontainer.errors import ImageError, InvalidReference
 from nbcontainer.image.arriving import Arriving
 from nbcontainer.image.config import checked, diff_ids_of
-from nbcontainer.image.content import Content, compression
+from nbcontainer.image.content import MAGIC, Content, compression
 from nbcontainer.image.image import architecture
 from nbcontainer.image.reference import Reference
 from nbcontainer.image.store import NewImage
@@ -182,7 +182,7 @@ def _copy(archive: Tar, path: Path, unpack: Unpack | None) -> Member:
 
 def _looks_like_a_layer(start: memoryview) -> bool:
     """Whether it begins as a tar archive does, or something compressed."""
-    return compression(bytes(start[:8])) is not None or bytes(start[257:262]) == b"ustar"
+    return compression(bytes(start[:MAGIC])) is not None or bytes(start[257:262]) == b"ustar"
 
 
 def _described(config: Member, layers: list[Member], names: list[str]) -> Described:

@@ -69,27 +69,57 @@ class Arriving:
                 self._failed = error
             self._grown.notify_all()
 
+    def arrived(self, beyond: int) -> int:
+        """Wait until more than `beyond` bytes have arrived; how many have. No more than `beyond` at the end."""
+        with self._grown:
+            self._grown.wait_for(lambda: self._size > beyond or self._whole or self._failed is not None)
+            if self._failed is not None:
+                raise self._failed
+            return self._size
+
     @contextmanager
-    def reader(self) -> Iterator[Callable[[int], bytes]]:
-        """A function `read(n)` that gives its bytes from the start, as they arrive; none at the end."""
+    def reader(self) -> Iterator[Reader]:
+        """Read it from its start, in another thread."""
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        at = 0
-
-        def read(most: int) -> bytes:
-            nonlocal at
-            with self._grown:
-                self._grown.wait_for(lambda: self._size > at or self._whole or self._failed is not None)
-                if self._failed is not None:
-                    raise self._failed
-            data = os.read(fd, min(most, self._size - at))
-            at += len(data)
-            return data
-
         try:
-            yield read
+            yield Reader(self, fd)
         finally:
             os.close(fd)
 
     def close(self) -> None:
         """Nobody writes it any more."""
         os.close(self._fd)
+
+
+class Reader:
+    """What follows a file. Raises what the file `fail`ed with."""
+
+    def __init__(self, file: Arriving, fd: int) -> None:
+        self._file = file
+        self._fd = fd
+        self._at = 0
+
+    def start(self, count: int) -> bytes:
+        """Its first bytes, which `read` gives all the same."""
+        self._file.arrived(0)
+        return os.pread(self._fd, count, 0)
+
+    def read(self, most: int) -> bytes:
+        """The next bytes, as they arrive; none at the end."""
+        data = os.read(self._fd, min(most, self._new()))
+        self._at += len(data)
+        return data
+
+    def pour(self, pipe: int) -> str:
+        """Move all of it into a pipe, as it arrives, without a copy (splice(2)); its digest."""
+        while count := self._new():
+            self._at += os.splice(self._fd, pipe, count, offset_src=self._at)
+        return self._file.digest
+
+    def _new(self) -> int:
+        """How many bytes have arrived that were not read; none at the end."""
+        count = self._file.arrived(self._at) - self._at
+        if not count:
+            # The store will ask for it before it records the file. Here nobody waits for the disk: the lab is at work.
+            os.fsync(self._fd)
+        return count

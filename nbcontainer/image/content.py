@@ -28,6 +28,8 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = tuple(bytes([0x50 + n]) + b"\x2a\x4d\x18" for n in range(16))
 #: Compressions that no image uses.
 _OTHERS = {b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}
+#: Bytes that tell one from another.
+MAGIC = 6
 #: zlib's parameter for "gzip only": zlib.decompressobj, `wbits`.
 _WBITS = 31
 #: The most memory that zstd data may ask for: its window, in bytes (RFC 8878, 3.1.1.1.2).

@@ -15,7 +15,7 @@ from pathlib import Path
 from nbcontainer.errors import ImageError
 from nbcontainer.image import compare, diff, locks, unpack
 from nbcontainer.image.arriving import Arriving
-from nbcontainer.image.content import Content
+from nbcontainer.image.content import MAGIC, Content, compression
 from nbcontainer.image.store import Store, layer_directory
 from nbcontainer.image.unpacking import Unpacking
 from nbcontainer.lab.files import remove_tree
@@ -73,16 +73,31 @@ class Layers:
         With `diff_id` it must be that one. It is held until `release`. Raises `ImageError`, with nothing left, and
         whatever `source` raises.
         """
+
+        def feed(unpacking: Unpacking) -> str:
+            content = Content(source)
+            while data := content.read():
+                unpacking.write(data)
+            return content.finish()
+
+        return self._fed(feed, diff_id)
+
+    def follow(self, file: Arriving, diff_id: str | None = None) -> tuple[str, int]:
+        """`stream` of a file that is still arriving. Where it is plain, its own digest is the diff_id."""
+        with file.reader() as reader:
+            if compression(reader.start(MAGIC)) is not None:
+                return self.stream(reader.read, diff_id)
+            return self._fed(lambda unpacking: unpacking.pour(reader), diff_id)
+
+    def _fed(self, feed: Callable[[Unpacking], str], diff_id: str | None) -> tuple[str, int]:
+        """Unpack what `feed` gives, whose diff_id it returns."""
         if diff_id is not None:
             self.hold(diff_id)
         self._make_directory()
         name = None if diff_id is None else layer_directory(diff_id)
         try:
-            content = Content(source)
             with Unpacking(self._lab, self._directory, name) as unpacking:
-                while data := content.read():
-                    unpacking.write(data)
-                found = content.finish()
+                found = feed(unpacking)
                 if diff_id is not None and found != diff_id:
                     raise ImageError(f"it is not what its image says, but {found}")
                 self.hold(found)  # before it appears
@@ -215,15 +230,14 @@ class Attempt:
     def unpack(self, file: Arriving, diff_id: str | None = None) -> Future[tuple[str, int]]:
         """Begin to unpack the layer in `file`: its diff_id and the bytes of its files.
 
-        See `Layers.stream`.
+        See `Layers.follow`.
         """
         with self._lock:
             self._files.append(file)
         return self._workers.submit(self._unpack, file, diff_id)
 
     def _unpack(self, file: Arriving, diff_id: str | None) -> tuple[str, int]:
-        with file.reader() as read:
-            found, size = self._layers.stream(read, diff_id)
+        found, size = self._layers.follow(file, diff_id)
         with self._lock:
             self._brought.add(found)
         return found, size

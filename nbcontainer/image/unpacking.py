@@ -12,6 +12,7 @@ from typing import Self
 
 from nbcontainer.errors import ImageError
 from nbcontainer.image import unpack
+from nbcontainer.image.arriving import Reader
 from nbcontainer.lab.handle import Handle
 
 #: Bytes that may be on the way; without privilege there are no more (pipe(7), /proc/sys/fs/pipe-max-size).
@@ -56,6 +57,14 @@ class Unpacking:
                 view = view[os.write(self._data, view) :]
         except BrokenPipeError:
             self._result()
+
+    def pour(self, file: Reader) -> str:
+        """Feed it all of a plain file, as that arrives; the file's digest."""
+        try:
+            return file.pour(self._data)
+        except BrokenPipeError:
+            self._result()
+            raise
 
     def finish(self, name: str) -> int:
         """All has come, and was right: the bytes of its files, once it is there under `name`."""
