@@ -236,12 +236,15 @@ class Tar:
 
 def _number(digits: bytes) -> int:
     """A header's number: octal, or base 256 with the first bit set (GNU)."""
-    if digits[0] & 0x80:
-        sign = 0xFF if digits[0] & 0x40 else 0
-        return int.from_bytes(bytes([sign, digits[0] if sign else digits[0] & 0x7F]) + digits[1:], "big", signed=True)
-    text = digits.split(b"\0", 1)[0].strip()
-    if not text:
-        return 0
+    text = digits.rstrip(b"\0 ")
+    if not text.isdigit():
+        if digits[0] & 0x80:
+            sign = 0xFF if digits[0] & 0x40 else 0
+            first = digits[0] if sign else digits[0] & 0x7F
+            return int.from_bytes(bytes([sign, first]) + digits[1:], "big", signed=True)
+        text = digits.split(b"\0", 1)[0].strip()
+        if not text:
+            return 0
     if text.strip(b"01234567"):
         raise ImageError("not a tar archive, or a damaged one: a header has no number where one must be")
     return int(text, 8)

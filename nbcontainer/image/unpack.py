@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import stat
+from contextlib import suppress
 
 from nbcontainer.errors import ImageError, Unavailable
 from nbcontainer.image import locks
@@ -96,6 +97,9 @@ def _empty(beside: str) -> int:
         held = locks.hold(beside)
         if not os.listdir(beside):
             os.chmod(beside, 0o755)
+            with suppress(OSError):
+                # Else what is made in it would not have the modes it is made with (acl(5)).
+                os.removexattr(beside, "system.posix_acl_default")
             return held
         remove_tree(beside)
         os.close(held)
@@ -158,6 +162,8 @@ class Layer:
         self._directories: dict[str, Entry] = {}
         #: The directory of the entry before, known to be one.
         self._parent = "/"
+        #: Directories made for entries of these names, of which none has been removed: what they are is known.
+        self._made: set[str] = set()
 
     def add(self, entry: Entry, tar: Tar) -> None:
         """Make what one entry says."""
@@ -184,7 +190,8 @@ class Layer:
         for path, entry in self._directories.items():
             kept = self._own(path, entry)
             self._attributes(path, entry)
-            os.chmod(path, entry.mode & kept)
+            if path not in self._made or entry.attributes or entry.mode & kept != 0o755:
+                os.chmod(path, entry.mode & kept)
             os.utime(path, ns=(entry.mtime, entry.mtime))
 
     # -- directories and whiteouts
@@ -193,7 +200,7 @@ class Layer:
         """See to it that `parent` is a directory. As Docker, links on the way are followed, inside the root."""
         if parent == self._parent:
             return
-        if not os.path.isdir(parent):
+        if parent not in self._made and not os.path.isdir(parent):
             path = ""
             for part in parent.split("/")[1:]:
                 path += f"/{part}"
@@ -227,11 +234,12 @@ class Layer:
         """Make a directory, unless there is one; in the place of a whiteout it hides what is below all the same."""
         try:
             os.mkdir(path, 0o755)
+            self._made.add(path)
             return
         except FileExistsError:
             found = os.lstat(path)
         if not stat.S_ISDIR(found.st_mode):
-            os.unlink(path)
+            self._remove(path)
             os.mkdir(path, 0o755)
             if is_whiteout(found):
                 _make_opaque(path)
@@ -239,13 +247,19 @@ class Layer:
     def _clear(self, path: str) -> None:
         """Remove what is at `path`: an entry takes the place of an earlier one with its name."""
         if not stat.S_ISDIR(os.lstat(path).st_mode):
-            os.unlink(path)
+            self._remove(path)
             return
         remove_tree(path)
         self._parent = "/"
+        self._made.clear()
         gone = [known for known in self._directories if f"{known}/".startswith(f"{path}/")]
         for known in gone:
             del self._directories[known]
+
+    def _remove(self, path: str) -> None:
+        os.unlink(path)
+        # It may have been a link, by whose name directories were made.
+        self._made.clear()
 
     # -- entries
 
@@ -291,11 +305,12 @@ class Layer:
 
     def _file(self, entry: Entry, tar: Tar, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        mode = entry.mode & 0o755  # the umask would take the rest
         try:
-            fd = os.open(path, flags, 0o600)
+            fd = os.open(path, flags, mode)
         except FileExistsError:
             self._clear(path)
-            fd = os.open(path, flags, 0o600)
+            fd = os.open(path, flags, mode)
         try:
             end = 0
             for offset, piece in tar.pieces():
@@ -311,7 +326,8 @@ class Layer:
             kept = self._own(fd, entry)
             # After the owner, whose change takes capabilities away; before the time.
             self._attributes(fd, entry)
-            os.fchmod(fd, entry.mode & kept)
+            if entry.attributes or entry.mode & kept != mode:
+                os.fchmod(fd, entry.mode & kept)
             os.utime(fd, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(fd)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+import struct
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,42 @@ def test_a_later_entry_takes_the_place_of_an_earlier_one(layers: Layers, tmp_pat
     assert (root / "x").read_bytes() == b"second"
     assert (root / "s").is_dir()
     assert not (root / "s").is_symlink()
+
+
+def test_names_that_lead_to_the_same_directory(layers: Layers, tmp_path: Path) -> None:
+    data = layer(
+        entry("one", DIR),
+        entry("two", DIR),
+        entry("link", SYM, linkname="one"),
+        entry("link/d", DIR, mode=0o755),
+        (entry("link/d/a"), b"a"),
+        entry("one/d", DIR, mode=0o700),
+        entry("link", SYM, linkname="two"),
+        (entry("link/d/b"), b"b"),
+    )
+    root = unpack(layers, data, tmp_path)
+    assert (root / "one/d/a").read_bytes() == b"a"
+    assert (root / "two/d/b").read_bytes() == b"b"
+    assert stat.S_IMODE((root / "one/d").stat().st_mode) == 0o700
+
+
+def test_modes_do_not_depend_on_where_the_store_lies(layers: Layers, tmp_path: Path) -> None:
+    unpack(layers, layer(entry("d", DIR)), tmp_path)
+    everybody = b"".join(struct.pack("<HHI", tag, 7, 0xFFFFFFFF) for tag in (1, 4, 0x20))
+    # acl(5), as setfacl(1) writes it: version 2, then the owner, the group and all others, who may everything.
+    os.setxattr(layers.path(sha256(b"")).parent, "system.posix_acl_default", struct.pack("<I", 2) + everybody)
+    modes = (0o400, 0o600, 0o644, 0o664, 0o755, 0o777)
+    data = layer(
+        *((entry(f"f{mode:o}", mode=mode), b"") for mode in modes),
+        *(entry(f"d{mode:o}", DIR, mode=mode) for mode in modes),
+        (entry("unnamed/f", mode=0o644), b""),
+    )
+    root = unpack(layers, data, tmp_path)
+    for mode in modes:
+        assert stat.S_IMODE((root / f"f{mode:o}").stat().st_mode) == mode
+        assert stat.S_IMODE((root / f"d{mode:o}").stat().st_mode) == mode
+    assert stat.S_IMODE((root / "unnamed").stat().st_mode) == 0o755
+    assert not [path for path in (root, *root.rglob("*")) if any("acl" in name for name in os.listxattr(path))]
 
 
 @pytest.mark.parametrize("name", ["../escaped", "a/../../escaped", "/../escaped", "a/.."])
