@@ -46,13 +46,14 @@ def run(
 ) -> ExecResult:
     """Run `options.command` in `container`; `Container.exec` says how."""
     stdio = Stdio(container.lab.loop, None)
-    watcher = stdio.watch_unserved()
+    watcher = stdio.watch_unserved(ends=2)
     process = begin(container, options, stdio, interactive=stdin is not None)
     if options.tty:
         stdio.serve()
     if stdin is not None:
         stdio.write(stdin)
         stdio.close_input()
+    process.on_exit(lambda code: watcher.end())
     if options.detach:
         stdio.unwatch(watcher)
         return ExecResult(0, b"", b"")

@@ -37,12 +37,15 @@ def interrupt(thread: int) -> None:
 
 
 class Watcher:
-    """Somebody who reads a container's output as it comes: iterate it from one thread."""
+    """Somebody who reads a container's output as it comes: iterate it from one thread.
 
-    def __init__(self, drained: Callable[[], object]) -> None:
+    It has ended when it was told so `ends` times: by the output, and by what else its reader would wait for next.
+    """
+
+    def __init__(self, drained: Callable[[], object], ends: int = 1) -> None:
         self._pieces: deque[tuple[int, bytes]] = deque()
         self._pending = 0
-        self._ended = False
+        self._ends = ends
         self._interrupts = 0
         self._changed = threading.Condition()
         self._drained = drained
@@ -62,8 +65,9 @@ class Watcher:
     def end(self) -> None:
         """No more will come."""
         with self._changed:
-            self._ended = True
-            self._changed.notify()
+            self._ends -= 1
+            if self._ends <= 0:
+                self._changed.notify()
 
     def interrupt(self) -> None:
         """Raise `KeyboardInterrupt` in its reader."""
@@ -75,7 +79,7 @@ class Watcher:
         """The next piece, or None at the end. Raises `TimeoutError`, and `KeyboardInterrupt` once per `interrupt`."""
         _read_by[threading.get_ident()] = self
         with self._changed:
-            if not self._changed.wait_for(lambda: self._pieces or self._ended or self._interrupts, timeout):
+            if not self._changed.wait_for(lambda: self._pieces or self._ends <= 0 or self._interrupts, timeout):
                 raise TimeoutError
             if self._interrupts:
                 self._interrupts -= 1
@@ -147,9 +151,9 @@ class Stdio:
         self.loop.do(self.add, watcher)
         return watcher
 
-    def watch_unserved(self) -> Watcher:
+    def watch_unserved(self, ends: int = 1) -> Watcher:
         """As `watch`, before `serve`: it sees everything."""
-        watcher = Watcher(lambda: self.loop.soon(self.resume))
+        watcher = Watcher(lambda: self.loop.soon(self.resume), ends)
         self._watchers.append(watcher)
         return watcher
 

@@ -217,7 +217,9 @@ class Handle:
     def _lose_all(self) -> None:
         self.gone = True
         for key in list(self._processes):
-            self._processes.pop(key).finish(LOST)
+            process = self._processes.pop(key, None)  # a request that fails takes its own away meanwhile
+            if process is not None:
+                process.finish(LOST)
         self.orphans.lose_all()
 
     def on_gone(self, callback: Callable[[], object]) -> None:
