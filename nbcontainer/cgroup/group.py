@@ -11,7 +11,7 @@ from typing import Protocol
 
 from nbcontainer.cgroup.counters import Source
 from nbcontainer.cgroup.limits import Limits
-from nbcontainer.cgroup.settings import Settings
+from nbcontainer.cgroup.settings import Settings, is_set
 from nbcontainer.cgroup.usage import Usage
 from nbcontainer.errors import Unavailable
 
@@ -84,6 +84,9 @@ class NoGroup:
         self.path = path
         self.why = why
 
+    def __repr__(self) -> str:
+        return f"<no control group: {self.why}>"
+
     @property
     def hierarchies(self) -> list[str]:
         """None."""
@@ -155,6 +158,12 @@ class NoGroup:
 
     def remove(self) -> None:
         """There is nothing."""
+
+
+def described(group: Group, mode: str) -> str:
+    """A group in a line, for `repr`: its path, v1 or v2, and what it is set to, in v2's words."""
+    limits = ", ".join(f"{file} {text}" for file, text in group.settings().items() if is_set(file, text))
+    return f"<control group {group.path}, {mode}: {limits or 'no limits'}>"
 
 
 def refused(error: OSError) -> Unavailable:

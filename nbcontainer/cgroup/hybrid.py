@@ -6,7 +6,7 @@ import os
 
 from nbcontainer.cgroup import usage, v1, v2
 from nbcontainer.cgroup.counters import Source
-from nbcontainer.cgroup.group import adopt
+from nbcontainer.cgroup.group import adopt, described
 from nbcontainer.cgroup.limits import Limits
 from nbcontainer.cgroup.settings import BY_FILE, Settings
 from nbcontainer.cgroup.usage import Usage
@@ -25,6 +25,9 @@ class GroupHybrid:
         self._old = v1.GroupV1(tops, path)
         self._new = v2.GroupV2(top, path)
         self._controllers = v2.controllers(top)
+
+    def __repr__(self) -> str:
+        return described(self, "hybrid" if self._controllers else "v1")
 
     def make(self, limits: Limits) -> None:
         """Make the directories and set the limits; nothing is left when that fails."""

@@ -154,6 +154,21 @@ ALL = (
 BY_FILE = {setting.file: setting for setting in ALL}
 BY_KEYWORD = {setting.keyword: setting for setting in ALL}
 
+#: What a group has when nobody has set it.
+DEFAULTS = {
+    "cpu.weight": "100",
+    "io.weight": "100",
+    "memory.low": "0",
+    "io.max": "",
+    "cpuset.cpus": "",
+    "cpuset.mems": "",
+}
+
+
+def is_set(file: str, text: str) -> bool:
+    """Whether a file's text says more than what every new group has."""
+    return not text.startswith("max") and text != DEFAULTS.get(file)
+
 
 def parse(values: Mapping[str, object]) -> dict[str, str]:
     """Keywords and values, such as `{"cpu_max": "20%", "pids_max": 20}`, as `Settings`; None is left out.

@@ -11,7 +11,17 @@ import time
 
 from nbcontainer.cgroup import usage
 from nbcontainer.cgroup.counters import Source, blkio, keyed, number
-from nbcontainer.cgroup.group import adopt, flat, kill_processes, members, read, refused, remove_directory, write
+from nbcontainer.cgroup.group import (
+    adopt,
+    described,
+    flat,
+    kill_processes,
+    members,
+    read,
+    refused,
+    remove_directory,
+    write,
+)
 from nbcontainer.cgroup.limits import Limits
 from nbcontainer.cgroup.settings import Settings
 from nbcontainer.cgroup.usage import Usage
@@ -36,6 +46,9 @@ class GroupV1:
         self.tops = tops
         self.path = path
         self._made: list[str] = []
+
+    def __repr__(self) -> str:
+        return described(self, "v1")
 
     def _directory(self, controller: str) -> str:
         return f"{self.tops[controller]}/{self.path}"

@@ -7,7 +7,16 @@ import time
 
 from nbcontainer.cgroup import usage
 from nbcontainer.cgroup.counters import Source, io_stat, keyed, number, pressure
-from nbcontainer.cgroup.group import flat, kill_processes, members, read, refused, remove_directory, write
+from nbcontainer.cgroup.group import (
+    described,
+    flat,
+    kill_processes,
+    members,
+    read,
+    refused,
+    remove_directory,
+    write,
+)
 from nbcontainer.cgroup.limits import Limits
 from nbcontainer.cgroup.settings import BY_FILE, Settings
 from nbcontainer.cgroup.usage import Usage
@@ -25,6 +34,9 @@ class GroupV2:
         self.top = top
         self.path = path
         self.directory = f"{top}/{path}"
+
+    def __repr__(self) -> str:
+        return described(self, "v2")
 
     def make(self, limits: Limits) -> None:
         """Make the directory and set the limits; nothing is left when that fails."""

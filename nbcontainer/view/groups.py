@@ -9,27 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbcontainer.cgroup.events import OOM_KILL, THROTTLED, Event
 from nbcontainer.cgroup.figure import cpu_limit
+from nbcontainer.cgroup.settings import is_set
 from nbcontainer.view import html, words
 from nbcontainer.view.html import Fact
 from nbcontainer.view.tables import Column, Table
 
 if TYPE_CHECKING:
     from nbcontainer.cgroup.cgroup import Cgroup
-
-#: What a group has when nobody has set it.
-DEFAULTS = {
-    "cpu.weight": "100",
-    "io.weight": "100",
-    "memory.low": "0",
-    "io.max": "",
-    "cpuset.cpus": "",
-    "cpuset.mems": "",
-}
-
-
-def is_set(file: str, value: str) -> bool:
-    """Whether a value says more than what every new group has."""
-    return not value.startswith("max") and value != DEFAULTS.get(file)
 
 
 def meaning(file: str, value: str) -> str:

@@ -123,6 +123,14 @@ def test_limits_are_what_the_kernel_has(make: Make) -> None:
 
 
 @limited
+def test_it_is_shown_in_a_line(make: Make) -> None:
+    group = make(Limits(memory=32 << 20, cpu_quota_us=20_000, pids=5))
+    limits = "cpu.max 20000 100000, memory.max 33554432, pids.max 5"
+    assert repr(group) == f"<control group {group.path}, {FOUND.mode}: {limits}>"
+    assert repr(make(Limits())).endswith(f"/1, {FOUND.mode}: no limits>")
+
+
+@limited
 @pytest.mark.skipif("cpuset" not in FOUND.controllers, reason="no cpuset may be written here")
 def test_processors(make: Make) -> None:
     first = str(min(os.sched_getaffinity(0)))
