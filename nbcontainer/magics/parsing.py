@@ -22,6 +22,9 @@ BOOLEANS = {
     **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
 }
 
+#: With so many flags or fewer, an error names them all.
+FEW = 4
+
 
 @dataclass
 class Parsed:
@@ -122,7 +125,7 @@ class _Reader:
             self.parsed.help = True
         elif option is None:
             meant = nearest(name, (known.long for known in (*self.command.options, HELP)))
-            hint = f" (did you mean --{meant}?)" if meant else ""
+            hint = f" (did you mean --{meant}?)" if meant else self._there()
             raise self._error(f"unknown flag: --{name}{hint}")
         elif option.kind == "flag":
             self._flag(option, value if equals else "true")
@@ -142,7 +145,7 @@ class _Reader:
                 self.parsed.help = True
                 return
             if option is None:
-                raise self._error(f"unknown shorthand flag: {letter!r} in {word}")
+                raise self._error(f"unknown shorthand flag: {letter!r} in {word}{self._there()}")
             if option.kind == "flag":
                 if letters.startswith("="):
                     self._flag(option, letters[1:])
@@ -155,6 +158,14 @@ class _Reader:
                 self._value(option, self.words.pop(0))
             else:
                 raise self._error(f"flag needs an argument: {letter!r} in {word}")
+
+    def _there(self) -> str:
+        """What a command of few flags has, or that it has none."""
+        if not self.command.options:
+            return f" ({self.parsed.path} takes no flags)"
+        if len(self.command.options) > FEW:
+            return ""
+        return f" (there is {', '.join(f'--{option.long}' for option in self.command.options)})"
 
     def _flag(self, option: Option, text: str) -> None:
         if text not in BOOLEANS:

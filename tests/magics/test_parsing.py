@@ -77,6 +77,14 @@ def test_a_hidden_name_is_the_same_option() -> None:
         ("run --nmae x busybox", "unknown flag: --nmae (did you mean --name?) See '%container run --help'."),
         ("run --zzzzzz busybox", "unknown flag: --zzzzzz See '%container run --help'."),
         ("run -y busybox", "unknown shorthand flag: 'y' in -y See '%container run --help'."),
+        (
+            "rename -f a b",
+            "unknown shorthand flag: 'f' in -f (%container rename takes no flags) See '%container rename --help'.",
+        ),
+        (
+            "stop -f web",
+            "unknown shorthand flag: 'f' in -f (there is --signal, --timeout) See '%container stop --help'.",
+        ),
         ("run --name", "flag needs an argument: --name See '%container run --help'."),
         ("run -e", "flag needs an argument: 'e' in -e See '%container run --help'."),
         ("run", "\"%container run\" requires at least 1 argument. See '%container run --help'."),
