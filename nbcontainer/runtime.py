@@ -126,7 +126,7 @@ class Lab(Handle):
     def prune(self) -> list[str]:
         """Remove what dead labs have left; their names."""
         removed = []
-        for claim in directory.dead(self.home):
+        for claim in directory.dead(self.home.labs):
             self.call(files.remove_tree, str(claim.path))
             claim.release(remove=True)
             removed.append(claim.path.name)

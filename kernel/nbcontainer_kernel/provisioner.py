@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -22,11 +21,14 @@ from traitlets import Dict, Enum, Float, Integer, List, Unicode
 
 from nbcontainer.container.container import Container
 from nbcontainer.errors import Conflict, NbcontainerError
+from nbcontainer.lab import directory
 from nbcontainer.runtime import Lab
 from nbcontainer_kernel.sandbox import Sandbox
 
 #: Lines of a kernel's own output that the log gets when it has died.
 LAST_WORDS = 20
+#: How the directories begin in which kernels and clients meet.
+MEETING = "nbcontainer-kernel"
 
 
 class ContainerProvisioner(KernelProvisionerBase):
@@ -46,19 +48,29 @@ class ContainerProvisioner(KernelProvisionerBase):
         super().__init__(**kwargs)
         self._lab: Lab | None = None
         self._container: Container | None = None
-        self._sockets: Path | None = None
+        self._meeting: directory.Claim | None = None
 
     @property
     def has_process(self) -> bool:
         """Whether it has been launched and not yet been seen to its end."""
         return self._container is not None
 
+    @property
+    def _sockets(self) -> Path:
+        """What the kernel sees of the meeting place: not the lock."""
+        assert self._meeting is not None
+        return self._meeting.path / "sockets"
+
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Choose where kernel and client meet, and write that down in the connection file."""
         manager: Any = self.parent
-        if self._sockets is None:
+        if self._meeting is None:
             # A socket's name has room for 107 bytes (unix(7)): not below a directory of the user's.
-            self._sockets = Path(tempfile.mkdtemp(prefix="nbcontainer-"))
+            place = Path(tempfile.gettempdir())
+            for left in directory.dead(place, MEETING):  # by processes that were killed
+                left.release(remove=True)
+            self._meeting = directory.claim_new(place, 0o700, MEETING)
+            self._sockets.mkdir(0o700)
         extra = kwargs.pop("extra_arguments", [])
         manager.cache_ports = False
         manager.transport = "ipc"
@@ -78,7 +90,6 @@ class ContainerProvisioner(KernelProvisionerBase):
         return self.connection_info
 
     def _start(self, cmd: list[str], folder: Path, env: dict[str, str]) -> Container:
-        assert self._sockets is not None
         manager: Any = self.parent
         sandbox = Sandbox(
             image=self.image,
@@ -157,6 +168,6 @@ class ContainerProvisioner(KernelProvisionerBase):
         lab, self._lab = self._lab, None
         if lab is not None:
             lab.close()
-        if self._sockets is not None:
-            shutil.rmtree(self._sockets, ignore_errors=True)
-            self._sockets = None
+        if self._meeting is not None:
+            self._meeting.release(remove=True)
+            self._meeting = None

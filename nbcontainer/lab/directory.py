@@ -1,4 +1,4 @@
-"""A lab's directory, held by a lock that dies with its owner; and what dead labs left behind."""
+"""A directory held by a lock that dies with its owner: a lab's, a kernel's; and what dead owners left behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,10 @@ from nbcontainer.errors import Conflict
 from nbcontainer.lab.home import Home
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-#: Marks the directory of a lab without a name: it may go when its owner has gone.
+#: Marks a directory without a name of its own, as that of a lab: it may go when its owner has gone.
 _EPHEMERAL = "~"
 _BEGINNING = "+"
-#: Seconds after which a directory that never got further than its beginning is a dead lab's too.
+#: Seconds after which a directory that never got further than its beginning is a dead owner's too.
 _STUCK = 60.0
 
 #: Directories this process holds: a POSIX lock never refuses the process that has it.
@@ -27,7 +28,7 @@ _held: set[Path] = set()
 
 @dataclass
 class Claim:
-    """The hold on a lab's directory: an fcntl(2) record lock, which a forked child does not inherit."""
+    """The hold on a directory: an fcntl(2) record lock, which a forked child does not inherit."""
 
     path: Path
     fd: int
@@ -43,7 +44,7 @@ class Claim:
 def claim(home: Home, name: str | None) -> Claim:
     """Hold the directory of lab `name`, or a new one. Raises `Conflict` when another process holds it."""
     if name is None:
-        return _claim_new(home)
+        return claim_new(home.labs, 0o711)
     path = home.labs / name
     if not path.is_dir():
         make(path, 0o711)
@@ -53,11 +54,11 @@ def claim(home: Home, name: str | None) -> Claim:
     return Claim(path, fd)
 
 
-def _claim_new(home: Home) -> Claim:
-    """A new directory, which has its name only once it is locked: until then nobody may take it for a dead lab's."""
+def claim_new(place: Path, mode: int, prefix: str = "") -> Claim:
+    """A new directory in `place`, named only once it is locked: until then nobody may take it for a dead owner's."""
     unique = secrets.token_hex(6)
-    beginning, path = home.labs / (_BEGINNING + unique), home.labs / (_EPHEMERAL + unique)
-    make(beginning, 0o711)
+    beginning, path = place / f"{prefix}{_BEGINNING}{unique}", place / f"{prefix}{_EPHEMERAL}{unique}"
+    make(beginning, mode)
     fd = _try_lock(beginning)
     assert fd is not None
     _held.add(path)
@@ -79,11 +80,14 @@ def _try_lock(path: Path) -> int | None:
     return fd
 
 
-def dead(home: Home) -> list[Claim]:
-    """The directories of ephemeral labs whose owner is gone, held by us now so that nobody else removes them."""
+def dead(place: Path, prefix: str = "") -> list[Claim]:
+    """Those that `claim_new` made in `place` whose owner is gone, held by us now so that nobody else removes them.
+
+    Others may write to `place`, as to /tmp: only what is this user's own is looked at.
+    """
     found = []
-    for path in home.labs.iterdir():
-        if path.name.startswith(_EPHEMERAL) or _stuck(path):
+    for path in place.glob(f"{prefix}[{_EPHEMERAL}{_BEGINNING}]*"):
+        if _is_own(path) and (path.name.startswith(prefix + _EPHEMERAL) or _stuck(path)):
             try:
                 fd = _try_lock(path)
             except OSError:
@@ -93,9 +97,17 @@ def dead(home: Home) -> list[Claim]:
     return found
 
 
+def _is_own(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
 def _stuck(path: Path) -> bool:
     try:
-        return path.name.startswith(_BEGINNING) and time.time() - path.stat().st_mtime > _STUCK
+        return time.time() - path.stat().st_mtime > _STUCK
     except FileNotFoundError:
         return False
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -87,6 +89,40 @@ def test_a_folder_that_is_only_to_be_read(spec: Any, folder: Path) -> None:
     )
     assert printed == ["Read-only file system\n", "forty-two\n"]
     assert run(spec(folder="none"), folder, "import os; print(os.path.exists('data.txt'))") == ["False\n"]
+
+
+LAUNCH = """
+import sys
+from jupyter_client.manager import start_new_kernel
+start_new_kernel(kernel_name=sys.argv[1], startup_timeout=120, cwd=sys.argv[2])
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_launcher_leaves_goes_with_the_next_start(
+    spec: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        launcher = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH, spec(), str(folder)],
+            env={**os.environ, "TMPDIR": place},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert launcher.stdout is not None
+        assert launcher.stdout.readline() == b"ready\n"
+        (left,) = Path(place).glob("nbcontainer-*")
+        monkeypatch.setattr(tempfile, "tempdir", place)
+        manager, client = start_new_kernel(kernel_name=spec(), startup_timeout=PATIENCE, cwd=str(folder))
+        client.stop_channels()
+        manager.shutdown_kernel()
+        assert list(Path(place).glob("nbcontainer-*")) == [left]  # its owner runs
+        launcher.kill()
+        launcher.communicate()
+        assert list(Path(place).glob("nbcontainer-*")) == [left]
+        assert run(spec(), folder, "print(1)") == ["1\n"]
+        assert list(Path(place).glob("nbcontainer-*")) == []
 
 
 @pytest.mark.parametrize("below", ["", "kernels", "runtime"])
