@@ -114,7 +114,7 @@ def test_only_a_line_that_runs_is_listened_to(kernel: Client) -> None:
 
 
 def test_the_network_by_hand(kernel: Client) -> None:
-    """The seed's fifth section, as it is typed."""
+    """The fifth section of the text this project starts from, as it is typed."""
     kernel.ok(
         "ip netns add r1\n"
         "ip netns add r2\n"
