@@ -1,4 +1,4 @@
-"""The look of everything rich: one style (style.css), which fits light and dark pages alike.
+"""The look of everything rich, which fits light and dark pages alike: style/, of which each output has what it needs.
 
 Nothing here depends on time, order or chance: the same object gives the same letters. There are no scripts;
 where a page drops the style (an untrusted notebook, a code host), plain semantic HTML is left.
@@ -7,19 +7,37 @@ where a page drops the style (an untrusted notebook, a code host), plain semanti
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 escape = html.escape
 
-#: The style sheet in one line, so that it adds as little as it can to a saved notebook.
-STYLE = " ".join(files("nbcontainer.view").joinpath("style.css").read_text("utf-8").split())
+#: The style sheets: that of all, then NAME for what has the class `nbc-NAME`. What is later goes before.
+SHEETS = (
+    "all", "table", "sorts", "tree", "card", "dot", "same", "stack", "graph", "matrix", "screen",
+)  # fmt: skip
 
 
 def framed(inside: str) -> str:
-    """The style and what it applies to."""
-    return f'<div class="nbc"><style>{STYLE}</style>{inside}</div>'
+    """What is shown, and the style that it needs."""
+    return f'<div class="nbc"><style>{style(inside)}</style>{inside}</div>'
+
+
+def style(inside: str) -> str:
+    """The style sheets that apply to something in `inside`."""
+    return "".join(_sheet(name) for name in SHEETS if name == SHEETS[0] or f"nbc-{name}" in inside)
+
+
+@cache
+def _sheet(name: str) -> str:
+    """style/NAME.css in as few letters as can be, since every saved output has them."""
+    text = files("nbcontainer.view").joinpath("style", f"{name}.css").read_text("utf-8")
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*([{};])\s*", r"\1", " ".join(text.split()))
+    return re.sub(r"(?<=[a-z1]): ", ":", text).replace(";}", "}")
 
 
 def state(text: str) -> str:
