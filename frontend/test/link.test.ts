@@ -3,15 +3,17 @@ import { Link, type Message } from "../src/lib/link";
 
 function model(snapshot: unknown) {
   const sent: any[] = [];
-  const listeners = new Set<(content: Message, buffers: DataView[]) => void>();
+  const listeners = new Map<string, (content: Message, buffers: DataView[]) => void>();
+  let now = snapshot;
   return {
     sent,
-    say: (message: Message) => listeners.forEach((listener) => listener(message, [])),
+    say: (message: Message) => listeners.get("msg:custom")?.(message, []),
+    give: (next: unknown) => ((now = next), listeners.get("change:snapshot")?.({ kind: "" }, [])),
     listeners,
-    get: () => snapshot,
+    get: () => now,
     send: (content: unknown) => void sent.push(content),
-    on: (_: string, callback: any) => void listeners.add(callback),
-    off: (_: string | null, callback?: any) => void listeners.delete(callback),
+    on: (name: string, callback: any) => void listeners.set(name, callback),
+    off: (name: string | null) => void listeners.delete(name!),
     widget_manager: { get_model: () => Promise.reject(new Error("none")) },
   };
 }
@@ -37,6 +39,14 @@ describe("a view's line to the kernel", () => {
     there.say({ kind: "patch", data: 3 });
     expect(heard.map((message) => message.kind)).toEqual(["snapshot", "snapshot", "patch"]);
     expect(there.sent.filter((message) => message.kind === "ack")).toHaveLength(4);
+  });
+
+  it("takes what the kernel gives to the model without being asked", () => {
+    const there = model({ a: 1 });
+    const heard: Message[] = [];
+    new Link(there, (message) => heard.push(message)).open();
+    there.give({ a: 2 });
+    expect(heard.map((message) => message.data)).toEqual([{ a: 1 }, { a: 2 }]);
   });
 
   it("leaves nothing behind when it is closed", () => {

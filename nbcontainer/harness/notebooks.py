@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import threading
 import time
@@ -10,7 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError, transform_streams_for_comparison
+from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError, coalesce_streams, transform_streams_for_comparison
 
 from nbcontainer.harness import pictures
 from nbcontainer.harness.needs import lacking
@@ -102,7 +103,9 @@ class Cell(IPyNbCell):  # type: ignore[misc]
             self.parent.renewed = True
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
-        """As nbval; then the pictures, which it leaves out."""
+        """As nbval, with what a page shows as progress taken for the lines it stands for; then the pictures, which it
+        leaves out."""
+        test, ref = _printed(test), _printed(ref)
         if not super().compare_outputs(test, ref, skip_compare):
             return False
         for kind in PICTURES:
@@ -130,6 +133,21 @@ class Cell(IPyNbCell):  # type: ignore[misc]
         for line in list(lines)[2:]:
             colour = colours.FAIL if line[:1] == "-" else colours.OKGREEN if line[:1] == "+" else ""
             self.comparison_traceback.append(f"{colour}{line}{colours.ENDC if colour else ''}")
+
+
+def _printed(outputs: Any) -> Any:
+    """The outputs as a run without a page gives them: its progress is printed (`magics.progress`)."""
+    streams = [output.get("metadata", {}).get("nbcontainer", {}).get("stream") for output in outputs]
+    if not any(streams):
+        return outputs
+    made = []
+    for output, stream in zip(copy.deepcopy(outputs), streams, strict=True):
+        if stream is not None:
+            text = output["data"]["text/plain"]
+            printed = {"output_type": "stream", "name": stream, "text": f"{text}\n" if text else ""}
+            output = nbformat.from_dict(printed)  # type: ignore[no-untyped-call]
+        made.append(output)
+    return coalesce_streams(made)
 
 
 def _data(outputs: Any, kind: str) -> list[str]:

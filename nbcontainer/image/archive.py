@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from nbcontainer.image.config import checked, diff_ids_of
 from nbcontainer.image.content import MAGIC, Content, compression
 from nbcontainer.image.image import architecture
 from nbcontainer.image.reference import Reference
+from nbcontainer.image.registry.progress import Event, Progress, nobody
 from nbcontainer.image.store import NewImage
 from nbcontainer.image.tar import Tar
 
@@ -30,6 +32,8 @@ MOST_FILES = 20_000
 #: The most layers that are unpacked before anybody knows whether they are of an image.
 MOST_LAYERS = 500
 _LINKS = 8
+#: Seconds between two reports of how far a layer is.
+_EVERY = 0.1
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
@@ -42,11 +46,13 @@ Unpack = Callable[[Arriving], "Future[Unpacked]"]
 
 @dataclass(frozen=True)
 class Member:
-    """A file of the archive, copied to `path`; what its layer is, if it was unpacked on its way there."""
+    """A file of the archive, copied to `path`; what its layer is, if it was unpacked on its way there. `name` is what
+    progress calls it."""
 
     path: Path
     digest: str
     size: int
+    name: str = ""
     layer: Future[Unpacked] | None = None
 
 
@@ -64,7 +70,13 @@ class Archive:
     What looks like a layer is given to `unpack` as it comes, before anybody knows whose layer it is.
     """
 
-    def __init__(self, read: Callable[[int], bytes], workspace: Path, unpack: Unpack | None = None) -> None:
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        workspace: Path,
+        unpack: Unpack | None = None,
+        progress: Progress = nobody,
+    ) -> None:
         self._members: dict[str, Member] = {}
         self._links: dict[str, str] = {}
         unpacked = 0
@@ -78,7 +90,9 @@ class Archive:
                 self._links[name] = entry.target
             elif entry.kind == "file":
                 self._links.pop(name, None)
-                member = _copy(archive, workspace / str(len(self._members)), unpack if unpacked < MOST_LAYERS else None)
+                path = workspace / str(len(self._members))
+                copied = _Copied(_short(name), entry.size, progress)
+                member = _copy(archive, path, copied, unpack if unpacked < MOST_LAYERS else None)
                 unpacked += member.layer is not None
                 self._members[name] = member
             if len(self._members) + len(self._links) > MOST_FILES:
@@ -162,7 +176,30 @@ class Archive:
         return found
 
 
-def _copy(archive: Tar, path: Path, unpack: Unpack | None) -> Member:
+class _Copied:
+    """Tells how far a layer of `size` bytes is that is being copied."""
+
+    def __init__(self, name: str, size: int, progress: Progress) -> None:
+        self.name = name
+        self._size = size
+        self._progress = progress
+        self._told = 0.0
+
+    def tell(self, current: int) -> None:
+        """So many bytes of it; now and then somebody hears of it."""
+        now = time.monotonic()
+        if current >= self._size or now > self._told + _EVERY:
+            self._told = now
+            self._progress(Event("Loading layer", self.name, current, self._size))
+
+
+def _short(name: str) -> str:
+    """What progress calls a layer: the first 12 digits of its digest, or of the directory it is in."""
+    directory, _, file = name.rpartition("/")
+    return (file if directory == "blobs/sha256" else directory or file)[:12]
+
+
+def _copy(archive: Tar, path: Path, copied: _Copied, unpack: Unpack | None) -> Member:
     file, layer = Arriving(path), None
     try:
         for offset, piece in archive.pieces():
@@ -171,13 +208,15 @@ def _copy(archive: Tar, path: Path, unpack: Unpack | None) -> Member:
             file.write(piece)
             if offset == 0 and unpack is not None and _looks_like_a_layer(piece):
                 layer = unpack(file)
+            if layer is not None:
+                copied.tell(file.size)
         file.finish()
     except BaseException as error:
         file.fail(error)
         raise
     finally:
         file.close()
-    return Member(path, file.digest, file.size, layer)
+    return Member(path, file.digest, file.size, copied.name, layer)
 
 
 def _looks_like_a_layer(start: memoryview) -> bool:

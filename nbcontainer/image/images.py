@@ -15,6 +15,7 @@ from nbcontainer.image.config import checked, diff_ids_of
 from nbcontainer.image.fsck import Report, fsck
 from nbcontainer.image.image import Image as Image
 from nbcontainer.image.reference import Reference
+from nbcontainer.image.registry.progress import Event, Progress, nobody
 from nbcontainer.image.remote import Remote
 from nbcontainer.image.store import NewImage, StoredLayer, digest
 
@@ -130,32 +131,39 @@ class Images(Remote):
 
     # -- bring in
 
-    def load(self, archive: Path | BinaryIO, say: Callable[[str], object] = lambda line: None) -> Sequence[Image]:
+    def load(
+        self,
+        archive: Path | BinaryIO,
+        say: Callable[[str], object] = lambda line: None,
+        *,
+        progress: Progress = nobody,
+    ) -> Sequence[Image]:
         """Load a `docker save` archive, or an OCI layout in a tar file or a directory; its images. Raises `ImageError`.
 
-        All of them, once every layer is checked and unpacked, or none. `say` is given a line for each name.
+        All of them, once every layer is checked and unpacked, or none. `say` is given a line for each name, and
+        `progress` is told how far each layer is.
         """
         if not isinstance(archive, Path):
-            return self._load(archive, say)
+            return self._load(archive, say, progress)
         if archive.is_dir():
             with layout.opened(archive) as stream:
-                return self._load(stream, say)
+                return self._load(stream, say, progress)
         try:
             file = archive.open("rb")
         except OSError as error:
             raise ImageError(f"open {archive}: {str(error.strerror).lower()}") from None
         with file:
-            return self._load(file, say)
+            return self._load(file, say, progress)
 
-    def _load(self, file: BinaryIO, say: Callable[[str], object]) -> Sequence[Image]:
+    def _load(self, file: BinaryIO, say: Callable[[str], object], progress: Progress) -> Sequence[Image]:
         with self._store.workspace() as workspace, self._layers.attempt() as attempt:
             layers: dict[str, StoredLayer] = {}
             files: dict[str, Path] = {}
-            described = Archive(file.read, workspace, attempt.unpack).images()
+            described = Archive(file.read, workspace, attempt.unpack, progress).images()
             images = [one.image for one in described]
             for one in described:
                 _refuse_host(one.image.names)
-                self._bring(one, layers, files)
+                self._bring(one, layers, files, progress)
             self._store.add(images, layers.values(), files)
             attempt.keep({diff_id for image in images for diff_id in image.diff_ids})
         for image in images:
@@ -165,7 +173,9 @@ class Images(Remote):
                 say(f"Loaded image ID: {image.id}")
         return [self._image(image_id) for image_id in dict.fromkeys(image.id for image in images)]
 
-    def _bring(self, described: Described, layers: dict[str, StoredLayer], files: dict[str, Path]) -> None:
+    def _bring(
+        self, described: Described, layers: dict[str, StoredLayer], files: dict[str, Path], progress: Progress
+    ) -> None:
         """See to it that the layers are unpacked, and say what of them is to be recorded."""
         for diff_id, member in zip(described.image.diff_ids, described.layers, strict=True):
             self._layers.hold(diff_id)
@@ -176,6 +186,10 @@ class Images(Remote):
                     size = self._layers.unpack(diff_id, member.path)
                 layers[diff_id] = StoredLayer(diff_id, member.digest, size)
                 files[member.digest] = member.path
+            elif diff_id not in layers:
+                progress(Event("Already exists", member.name))
+                continue
+            progress(Event("Load complete", member.name))
 
     def import_root(
         self,

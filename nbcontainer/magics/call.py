@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from nbcontainer.errors import NbcontainerError
 from nbcontainer.magics.parsing import Parsed
+from nbcontainer.view import frontend
 from nbcontainer.view.tables import Table
 
 if TYPE_CHECKING:
@@ -131,6 +132,11 @@ def plain_output() -> Iterator[None]:
         yield
     finally:
         _plain.reset(token)
+
+
+def rich() -> bool:
+    """Whether what a command shows goes to a page that shows widgets."""
+    return frontend.live() and not _plain.get()
 
 
 _shown: list[object] = []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbcontainer.errors import ImageError, UsageError
 from nbcontainer.image.dockerfile.describe import changed
+from nbcontainer.image.registry.progress import Event, Progress, nobody
 from nbcontainer.image.save import FORMATS
 from nbcontainer.magics.call import Call, shown
 from nbcontainer.magics.grammar import Argument, Command, Option
+from nbcontainer.magics.progress import followed
+from nbcontainer.view.progress.transfer import Transfer
 
 if TYPE_CHECKING:
     from nbcontainer.image.images import Image
@@ -27,9 +31,18 @@ def load(call: Call) -> object:
     """Images from an archive that `docker save` wrote, or from an OCI layout."""
     if "input" not in call.values:
         raise UsageError(f"a notebook has no standard input: name the archive, {call.path} --input FILE")
-    say = (lambda line: None) if call.get("quiet") else call.print
-    loaded = call.lab.images.load(Path(call.values["input"]).expanduser(), say)
+    archive = call.values["input"]
+    with _followed(call, archive) as progress:
+        loaded = call.lab.images.load(Path(archive).expanduser(), lambda line: progress(Event(line)), progress=progress)
     return shown(loaded[0] if len(loaded) == 1 else loaded)
+
+
+def _followed(call: Call, archive: str) -> AbstractContextManager[Progress]:
+    def names(event: Event) -> None:
+        if not event.layer:
+            call.print(event.status)
+
+    return nullcontext(nobody) if call.get("quiet") else followed(Transfer("Load", archive), names)
 
 
 def import_(call: Call) -> Image:

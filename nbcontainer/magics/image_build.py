@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ from nbcontainer.magics.call import Call, shown
 from nbcontainer.magics.container_files import writing
 from nbcontainer.magics.grammar import Argument, Command, Option
 from nbcontainer.magics.image_registry import shown_while
+from nbcontainer.magics.progress import followed
 
 if TYPE_CHECKING:
+    from nbcontainer.build.builder import Watcher
     from nbcontainer.image.image import Image
 
 #: What is about the magic and not about the build.
@@ -22,15 +24,12 @@ _OURS = ("file", "iidfile", "progress", "quiet")
 
 def build(call: Call) -> Image:
     """Build an image; what its steps do and print is the cell's output."""
-    from nbcontainer.build.progress import PlainProgress
-
     options: dict[str, Any] = {key: value for key, value in call.values.items() if key not in _OURS}
     quiet = call.get("quiet") or call.get("progress") == "quiet"
-    progress = None if quiet else PlainProgress(call.print)
     # In a notebook the output of a step that an earlier kernel has done is printed again, so that it repeats.
     replay = "IPython" in sys.modules
     try:
-        with nullcontext() if quiet else shown_while(call):
+        with _followed(call, quiet) as progress, nullcontext() if quiet else shown_while(call):
             image = call.lab.builder.build(
                 _context(call), dockerfile=call.cell, file=call.get("file"), progress=progress, replay=replay, **options
             )
@@ -43,6 +42,15 @@ def build(call: Call) -> Image:
     if quiet:
         call.print(image.id)
     return shown(image)
+
+
+def _followed(call: Call, quiet: bool) -> AbstractContextManager[Watcher | None]:
+    from nbcontainer.build.progress import PlainProgress
+    from nbcontainer.view.progress.building import Building
+
+    if quiet:
+        return nullcontext()
+    return followed(Building(" ".join(call.get("tag", []))), PlainProgress(call.print))
 
 
 def _context(call: Call) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Literal, TextIO
 
 from nbcontainer.errors import InvalidArgument, UsageError
 from nbcontainer.image.reference import DEFAULT_TAG, Reference
@@ -14,50 +14,51 @@ from nbcontainer.image.registry.progress import Event, Lines, Progress, nobody
 from nbcontainer.magics import formats
 from nbcontainer.magics.call import Call, Text, shown
 from nbcontainer.magics.grammar import Argument, Command, Option
-from nbcontainer.view import frontend
-from nbcontainer.view.pulling import Live, Ticking
+from nbcontainer.magics.progress import followed
+from nbcontainer.view.progress.transfer import Transfer
+from nbcontainer.view.pulling import Live
 from nbcontainer.view.tables import Column
-
-if TYPE_CHECKING:
-    pass
 
 
 @contextmanager
 def shown_while(call: Call) -> Iterator[None]:
     """What is pulled meanwhile is said on stderr, as `docker run` does."""
-    lab = call.lab
     progress: list[Progress] = []
+    with ExitStack() as stack:
 
-    def tell(event: Event) -> None:
-        if not progress:
-            progress.append(_told(call, sys.stderr))
-        progress[0](event)
+        def tell(event: Event) -> None:
+            if not progress:
+                progress.append(stack.enter_context(followed(Transfer("Pull"), _lines(sys.stderr), "stderr")))
+            progress[0](event)
 
-    end = lab.images.watch(tell)
-    try:
-        yield
-    finally:
-        end()
+        end = call.lab.images.watch(tell)
+        try:
+            yield
+        finally:
+            end()
 
 
-def _told(call: Call, stream: Any) -> Progress:
+def _lines(stream: TextIO) -> Progress:
     """Events on a terminal as they come, else in lines that are the same every time."""
-    if stream.isatty():
-        return Live(stream)
-    if frontend.live():
-        return Ticking(stream)
-    return Lines(lambda line: print(line, file=stream))
+    return Live(stream) if stream.isatty() else Lines(lambda line: print(line, file=stream))
+
+
+def _followed(verb: Literal["Pull", "Push"], name: str, quiet: bool) -> AbstractContextManager[Progress]:
+    return nullcontext(nobody) if quiet else followed(Transfer(verb, name), _lines(sys.stdout))
 
 
 def pull(call: Call) -> object:
     """An image from its registry."""
     name, quiet, every = call.arguments[0], call.get("quiet", False), call.get("all_tags", False)
     reference = Reference.parse(name)
-    progress = nobody if quiet else _told(call, sys.stdout)
-    if not every and not quiet and reference.tag == DEFAULT_TAG and ":" not in name.rpartition("/")[2]:
-        call.print(f"Using default tag: {DEFAULT_TAG}")
-    found = call.lab.images.pull(name, all_tags=every, platform=call.get("platform"), progress=progress)
-    call.print(f"{reference.domain}/{reference.path}" if every else _full(reference))
+    full = f"{reference.domain}/{reference.path}" if every else _full(reference)
+    with _followed("Pull", name, quiet) as progress:
+        if not every and reference.tag == DEFAULT_TAG and ":" not in name.rpartition("/")[2]:
+            progress(Event(f"Using default tag: {DEFAULT_TAG}"))
+        found = call.lab.images.pull(name, all_tags=every, platform=call.get("platform"), progress=progress)
+        progress(Event(full))
+    if quiet:
+        call.print(full)
     return shown(found)
 
 
@@ -71,7 +72,7 @@ def _full(reference: Reference) -> str:
 def push(call: Call) -> object:
     """An image to its registry."""
     name, quiet = call.arguments[0], call.get("quiet", False)
-    names = [name]
+    names, said = [name], ""
     if call.get("all_tags"):
         repository = Reference.parse(name).repository
         if ":" in name.rpartition("/")[2]:
@@ -80,11 +81,14 @@ def push(call: Call) -> object:
                  if Reference.parse(tag).repository == repository]  # fmt: skip
         if not names:
             raise InvalidArgument(f"An image does not exist locally with the tag: {repository}")
-    elif not quiet and ":" not in name.rpartition("/")[2] and "@" not in name:
-        call.print(f"Using default tag: {DEFAULT_TAG}")
+    elif ":" not in name.rpartition("/")[2] and "@" not in name:
+        said = f"Using default tag: {DEFAULT_TAG}"
     digests = []
     for one in sorted(names):
-        digests.append(call.lab.images.push(one, progress=nobody if quiet else _told(call, sys.stdout)))
+        with _followed("Push", one, quiet) as progress:
+            if said:
+                progress(Event(said))
+            digests.append(call.lab.images.push(one, progress=progress))
         if quiet:
             call.print(_full(Reference.parse(one)))
     return shown(Text(digests[0])) if len(digests) == 1 else shown(digests)

@@ -17,7 +17,7 @@ escape = html.escape
 
 #: The style sheets: that of all, then NAME for what has the class `nbc-NAME`. What is later goes before.
 SHEETS = (
-    "all", "table", "sorts", "tree", "card", "dot", "same", "stack", "graph", "matrix", "screen",
+    "all", "table", "sorts", "tree", "card", "dot", "same", "stack", "graph", "matrix", "screen", "progress",
 )  # fmt: skip
 
 

@@ -164,6 +164,17 @@ class Notebook:
         self.command("notebook:run-cell", number)
         return self.output(number)
 
+    def start(self, number: int) -> Locator:
+        """Run one cell, and give what is below it while it goes on."""
+        self.page.evaluate(
+            """number => {
+                window.jupyterapp.shell.currentWidget.content.activeCellIndex = number;
+                void window.jupyterapp.commands.execute('notebook:run-cell');
+            }""",
+            number,
+        )
+        return self.output(number)
+
     def command(self, name: str, number: int) -> None:
         """One of JupyterLab's own commands, on a cell."""
         self.page.evaluate(

@@ -52,6 +52,18 @@ def test_new_outputs_are_accepted_on_request(pytester: pytest.Pytester) -> None:
     run(pytester).assert_outcomes(passed=2, skipped=1)
 
 
+def test_progress_that_a_page_has_saved_is_what_is_printed_without_one(pytester: pytest.Pytester) -> None:
+    path = save(pytester, ("print('before'); print('#1 FROM x\\n#1 DONE')", ""), ("print('other')", ""))
+    note = nbformat.read(path, as_version=4)
+    for cell, text in zip(note.cells, ("#1 FROM x\n#1 DONE", "one"), strict=True):
+        metadata = {"nbcontainer": {"stream": "stdout"}}
+        data = {"text/plain": text, "text/html": "<b>1</b>"}
+        cell.outputs = [nbformat.v4.new_output("display_data", data=data, metadata=metadata)]
+    note.cells[0].outputs.insert(0, nbformat.v4.new_output("stream", name="stdout", text="before\n"))
+    nbformat.write(note, path)
+    run(pytester).assert_outcomes(passed=1, failed=1)
+
+
 STUBBORN = """
 while True:
     try:

@@ -26,10 +26,14 @@ export class Link {
     this.hear = (content, buffers) => this.receive(content, buffers ?? []);
   }
 
+  /** The kernel gives a snapshot to the model itself where it could not be asked for one: while a cell computes. */
+  private readonly given = (): void => this.handle({ kind: "snapshot", data: this.model.get("snapshot") }, []);
+
   open(): void {
     window.addEventListener("pagehide", this.leave);
     this.model.on("msg:custom", this.hear);
-    this.handle({ kind: "snapshot", data: this.model.get("snapshot") }, []);
+    this.model.on("change:snapshot", this.given);
+    this.given();
     this.send({ kind: "open" });
   }
 
@@ -56,6 +60,7 @@ export class Link {
   close(): void {
     window.removeEventListener("pagehide", this.leave);
     this.model.off("msg:custom", this.hear);
+    this.model.off("change:snapshot", this.given);
     this.send({ kind: "close" });
   }
 }

@@ -1,4 +1,4 @@
-"""What a pull or a push says while it works: events, as Docker's API streams them, and the lines made of them."""
+"""What a pull, a push or a load says meanwhile: events, as Docker's API streams them, and the lines made of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 #: Docker's words for a layer that nothing more will be heard of.
-FINAL = frozenset({"Pull complete", "Already exists", "Pushed", "Layer already exists"})
+FINAL = frozenset({"Pull complete", "Already exists", "Pushed", "Layer already exists", "Load complete"})
+#: How those begin that a registry has taken over from another repository of its own; the repository's name follows.
+MOUNTED = "Mounted from "
 
 
 @dataclass(frozen=True)
 class Event:
     """A step. Without `layer` it is about the whole; `layer` is the first 12 digits of its digest.
 
-    `current` and `total` are bytes, of a "Downloading" or a "Pushing"; 0 when not known.
+    `current` and `total` are bytes, of a "Downloading", a "Pushing" or a "Loading layer"; 0 when not known.
     """
 
     status: str
@@ -51,7 +53,7 @@ class Lines:
 
     def _flush(self) -> None:
         for layer, event in list(self.waiting.items()):
-            if event.status not in FINAL and not event.status.startswith("Mounted from "):
+            if event.status not in FINAL and not event.status.startswith(MOUNTED):
                 return
             self._say(str(event))
             del self.waiting[layer]

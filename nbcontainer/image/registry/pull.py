@@ -228,6 +228,7 @@ class _Layer:
             finally:
                 file.close()
         self._tell("Download complete")
+        self._tell("Extracting")
         try:
             _, size = unpacked.result()
         except ImageError:

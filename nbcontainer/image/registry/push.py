@@ -23,7 +23,7 @@ from nbcontainer.image.registry.access import Access
 from nbcontainer.image.registry.client import Client, Refused
 from nbcontainer.image.registry.manifest import DOCKER_CONFIG, DOCKER_LAYER, Descriptor
 from nbcontainer.image.registry.packing import pack
-from nbcontainer.image.registry.progress import Event, Progress
+from nbcontainer.image.registry.progress import MOUNTED, Event, Progress
 from nbcontainer.image.registry.transport import Lost
 from nbcontainer.image.registry.work import Cancel, in_thread
 from nbcontainer.image.store import Manifest, Store, digest
@@ -185,7 +185,7 @@ class Push:
             return "Layer already exists"
         for origin in origins:
             if self._mount(client, path, found.digest, origin):
-                return f"Mounted from {origin}"
+                return f"{MOUNTED}{origin}"
         with blob.file.open("rb") as file:
             self._upload(client, path, found, file.fileno(), blob.shown)
         return "Pushed"

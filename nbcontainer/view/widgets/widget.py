@@ -149,6 +149,16 @@ def of(view: Live) -> LiveView:
     return known
 
 
+def refresh(view: Live) -> None:
+    """Give the pages a view as it is now, though nobody has asked: the kernel hears no page while a cell computes.
+
+    What the model itself holds is also what a page begins with that comes later.
+    """
+    known: LiveView | None = view.__dict__.get("_widget")
+    if known is not None:
+        known.snapshot = view.snapshot()
+
+
 def box(views: Sequence[Live]) -> Any:
     """The widgets of several views, one below the other."""
     return ipywidgets.VBox([of(view) for view in views], model_id=_next_id())

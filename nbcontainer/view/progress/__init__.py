@@ -1,0 +1,1 @@
+"""What takes its time, as it goes: pulls, pushes and loads by layer, builds by step."""
