@@ -112,6 +112,24 @@ def compare(request: dict[str, Any]) -> list[tuple[str, str]]:
     return sorted(found, key=lambda change: change[1])
 
 
+def listing(request: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """The same as paths with what happened to each, in words, and its bytes (`image.stack.Entry`)."""
+    found = []
+    for kind, path in compare(request):
+        size = 0
+        for overlay in request["overlays"]:
+            prefix = overlay["prefix"].rstrip("/")
+            if kind != "D" and (path + "/").startswith(prefix + "/"):
+                try:
+                    info = os.lstat(overlay["upper"] + path.removeprefix(prefix))
+                except OSError:
+                    continue
+                size = 0 if stat.S_ISDIR(info.st_mode) else info.st_size
+                break
+        found.append((path, {"A": "added", "C": "changed", "D": "removed"}[kind], size))
+    return found
+
+
 def _walk_upper(upper: str, lowers: list[str], path: str, found: list[tuple[str, str]]) -> None:
     for entry in os.scandir(upper):
         here = f"{path}/{entry.name}"

@@ -14,7 +14,7 @@ from nbcontainer.container import changes, rootfs, spec
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound
 from nbcontainer.image import contents, host
 from nbcontainer.image.overlay import Overlay
-from nbcontainer.image.stack import Layer, Stack
+from nbcontainer.image.stack import Entry, Layer, Stack
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
@@ -58,8 +58,12 @@ def layers(container: Container) -> Stack:
         return [*images.where(image, path), "seen" if changed else ""]
 
     command = " ".join(container.spec["process"]["args"])
-    own = Layer("", counted["size"], command, "writable", lambda: counted)
+    own = Layer("", counted["size"], command, "writable", lambda: counted, lambda: _listing(container))
     return Stack(container.name, [*below, own], find)
+
+
+def _listing(container: Container) -> list[Entry]:
+    return [Entry(*one) for one in container.lab.call(changes.listing, _request(container))]
 
 
 def copy_out(container: Container, path: str) -> bytes:

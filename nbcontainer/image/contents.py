@@ -31,6 +31,27 @@ def count(tops: list[str]) -> dict[str, int]:
     return found
 
 
+def listing(tops: list[str]) -> list[tuple[str, str, int]]:
+    """Of everything in `tops`: its path, its kind (`image.stack.Entry`) and its bytes, sorted by path."""
+    found: list[tuple[str, str, int]] = []
+    waiting = [(top, "") for top in tops]
+    while waiting:
+        directory, path = waiting.pop()
+        entries = list(os.scandir(directory))
+        if not entries and path:
+            found.append((path, "directory", 0))
+        for entry in entries:
+            here, info = f"{path}/{entry.name}", entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(info.st_mode):
+                waiting.append((entry.path, here))
+            elif is_whiteout(info):
+                found.append((here, "removed", 0))
+            else:
+                link = stat.S_ISLNK(info.st_mode)
+                found.append((here, "link" if link else "file", info.st_size))
+    return sorted(found)
+
+
 def count_changes(top: str, changes: list[tuple[str, str]]) -> dict[str, int]:
     """The same of what was changed below `top`: each change has its kind, A, C or D, and its path."""
     found = {"files": 0, "directories": 0, "removed": 0, "size": 0}

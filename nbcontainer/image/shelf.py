@@ -15,7 +15,7 @@ from nbcontainer.image.image import Image
 from nbcontainer.image.layers import Layers
 from nbcontainer.image.overlay import Overlay
 from nbcontainer.image.reference import Reference
-from nbcontainer.image.stack import Layer, Stack
+from nbcontainer.image.stack import Entry, Layer, Stack
 from nbcontainer.image.steps import Steps
 from nbcontainer.image.store import Store, digest
 from nbcontainer.lab.handle import Handle
@@ -78,13 +78,23 @@ class Shelf:
 
     def _layer(self, diff_id: str, created_by: str) -> Layer:
         stored = self._store.layer(diff_id)
-        return Layer(diff_id, stored.size if stored else 0, created_by, count=lambda: self._count(diff_id))
+        return Layer(
+            diff_id,
+            stored.size if stored else 0,
+            created_by,
+            count=lambda: self._count(diff_id),
+            list=lambda: self._listing(diff_id),
+        )
 
     def _count(self, diff_id: str) -> dict[str, int]:
         if diff_id not in self._counts:
             self._unpack(diff_id)
             self._counts[diff_id] = self._lab.call(contents.count, [str(self._layers.path(diff_id))])
         return self._counts[diff_id]
+
+    def _listing(self, diff_id: str) -> Sequence[Entry]:
+        self._unpack(diff_id)
+        return [Entry(*one) for one in self._lab.call(contents.listing, [str(self._layers.path(diff_id))])]
 
     def where(self, image: Image, path: str, above: Sequence[tuple[str, str]] = ()) -> Sequence[str]:
         """What the layers of `image`, lowest first, have to do with `path`: `Stack.where`.

@@ -6,9 +6,21 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import overload
+from typing import NamedTuple, overload
 
 from nbcontainer.errors import InvalidArgument
+
+
+class Entry(NamedTuple):
+    """A path in a layer, absolute as a container has it, and its bytes.
+
+    `kind` is "file", "link", "directory" (an empty one) or "removed"; of a container's own layer "added", "changed" or
+    "removed", as `diff` says.
+    """
+
+    path: str
+    kind: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -23,6 +35,7 @@ class Layer:
     created_by: str
     kind: str = "image"
     count: Callable[[], Mapping[str, int]] = field(default=dict, repr=False, compare=False)
+    list: Callable[[], Sequence[Entry]] = field(default=tuple, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -38,6 +51,10 @@ class Layer:
     def files(self) -> int | None:
         """How many files, links and pipes are in it; None for this machine's root, which nobody counts."""
         return self.contents.get("files")
+
+    def entries(self) -> Sequence[Entry]:
+        """What is in it, sorted by path; nothing of this machine's root."""
+        return self.list()
 
 
 class Stack(Sequence[Layer]):

@@ -40,7 +40,7 @@ def load(ipython: Any) -> None:
     _add_completer(ipython, undo)
     _add_displayhook(ipython, undo)
     _add_views(ipython, undo)
-    _add_card(ipython, undo)
+    _add_live_views(ipython, undo)
 
 
 def unload(ipython: Any) -> None:
@@ -194,22 +194,44 @@ def _add_views(ipython: Any, undo: Undo) -> None:
             undo.append(_popper(formatters["text/plain"], f"{module}.{name}"))
 
 
-def _add_card(ipython: Any, undo: Undo) -> None:
-    """A container as a cell's last value: in a page its card has buttons."""
+def _card(container: Any) -> Any:
+    from nbcontainer.view.container_card import ContainerCard
 
-    def card(container: Any, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    return ContainerCard(container)
+
+
+def _stack(stack: Any) -> Any:
+    from nbcontainer.view.layer_stack import LayerStack
+
+    return LayerStack(stack)
+
+
+#: What a page shows as a widget when it is a cell's last value.
+LIVE_VIEWS = (
+    ("nbcontainer.container.container", "Container", _card),
+    ("nbcontainer.image.stack", "Stack", _stack),
+)
+
+
+def _add_live_views(ipython: Any, undo: Undo) -> None:
+    formatter = ipython.display_formatter.mimebundle_formatter
+    for module, name, make in LIVE_VIEWS:
+        formatter.for_type_by_name(module, name, _live(make))
+        undo.append(_popper(formatter, f"{module}.{name}"))
+
+
+def _live(make: Callable[[Any], Any]) -> Callable[..., dict[str, Any]]:
+    """As IPython wants it: the widget of the view that `make` gives, one for each thing."""
+
+    def show(thing: Any, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         if not frontend.live():
             return {}
-        from nbcontainer.view.container_card import ContainerCard
         from nbcontainer.view.widgets import widget
 
-        made = container.__dict__.setdefault("_card", ContainerCard(container))
+        made = thing.__dict__.get("_view") or thing.__dict__.setdefault("_view", make(thing))
         return {"application/vnd.jupyter.widget-view+json": widget.of(made).get_view_spec()}
 
-    formatter = ipython.display_formatter.mimebundle_formatter
-    module, name = "nbcontainer.container.container", "Container"
-    formatter.for_type_by_name(module, name, card)
-    undo.append(_popper(formatter, f"{module}.{name}"))
+    return show
 
 
 def _popper(formatter: Any, name: str) -> Callable[[], object]:

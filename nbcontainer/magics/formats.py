@@ -35,17 +35,16 @@ def show_rows(
     rows: Sequence[Row],
     known: Sequence[Column] = (),
     key: str = "ID",
-    make: type[Table] = Table,
 ) -> Table | list[str]:
     """Show rows as `--quiet` (the `key` of each) or `--format` wants them, or as a table.
 
-    `known` are the headers of a `table TEMPLATE` besides those of `columns`; `make` is what a plain table becomes.
+    `known` are the headers of a `table TEMPLATE` besides those of `columns`.
     """
     if call.get("quiet"):
         return show_lines(call, [str(row[key]) for row in rows])
     wanted = call.get("format", "table").strip()
     if wanted == "table":
-        return call.show_table(make(caption, tuple(columns), tuple(rows)))
+        return call.show_table(Table(caption, tuple(columns), tuple(rows)))
     if wanted == "json":
         return show_lines(call, [go_json(row) for row in rows])
     if wanted.startswith("table "):

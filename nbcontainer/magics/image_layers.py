@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nbcontainer.image.stack import Stack
 from nbcontainer.magics import formats
 from nbcontainer.magics.call import Call, shown
 from nbcontainer.magics.grammar import Argument, Command, Option
 from nbcontainer.view import layers
+from nbcontainer.view.layer_stack import LayerStack
+
+if TYPE_CHECKING:
+    from nbcontainer.container.container import Container
 
 
 def of_image(call: Call) -> Stack:
@@ -18,13 +23,17 @@ def of_image(call: Call) -> Stack:
 
 def of_container(call: Call) -> Stack:
     """Its image's layers, and its own on top."""
-    return _show(call, call.lab.containers.get(call.arguments[0]).layers)
+    container = call.lab.containers.get(call.arguments[0])
+    return _show(call, container.layers, container)
 
 
-def _show(call: Call, stack: Stack) -> Stack:
+def _show(call: Call, stack: Stack, container: Container | None = None) -> Stack:
     path, trunc = call.get("path", ""), not call.get("no_trunc")
     table = layers.table(stack, path, trunc)
-    formats.show_rows(call, table.caption, table.columns, table.rows, make=layers.Layers)
+    if call.get("format", "table").strip() == "table":
+        call.show(LayerStack(stack, container, table, path))
+    else:
+        formats.show_rows(call, table.caption, table.columns, table.rows)
     return shown(stack)
 
 

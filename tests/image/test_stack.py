@@ -38,6 +38,7 @@ def test_where_a_path_comes_from(lab: Any, busybox: Any, driver: str) -> None:
     assert [layer.created_by for layer in stack][1:] == ["first", "second"]
     assert [layer.files for layer in stack][1:] == [2, 2]
     assert stack[1].contents["removed"] == 1
+    assert stack[1].entries() == [("/bin/vi", "removed", 0), ("/d/e/g", "file", 2), ("/d/f", "file", 2)]
     for path, said in (
         ("/d/f", ["", "hidden", "seen"]),
         ("/d", ["", "merged", "seen"]),
@@ -107,3 +108,14 @@ def test_a_history_that_is_missing(home: Path, lab: Any) -> None:
     written = [{"prefix": "/", "lowers": [], "upper": str(upper)}]
     second = lab.images.commit_layer(image, written, {"created_by": "me"})
     assert [layer.created_by for layer in second.layers] == ["", "me"]
+
+
+def test_what_a_container_wrote_is_listed(lab: Any, busybox: Any, driver: str) -> None:
+    c = changed(lab, busybox, "mkdir /empty; echo mine >/note; ln -s note /link; rm /bin/vi")
+    found = {path: (kind, size) for path, kind, size in c.layers[-1].entries()}
+    assert found["/note"] == ("added", 5)
+    assert found["/link"] == ("added", 4)
+    assert found["/empty"] == ("added", 0)
+    assert found["/bin/vi"] == ("removed", 0)
+    assert found["/bin"] == ("changed", 0)
+    assert [(kind[0].upper().replace("R", "D"), path) for path, (kind, _) in found.items()] == c.diff()
