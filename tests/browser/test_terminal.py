@@ -132,3 +132,25 @@ def test_much_output_is_not_lost_and_the_program_waits_for_the_page(notebook: An
     page = notebook("%container run -it --name web busybox sh -c 'seq 400000; echo the end; sleep 1000'")
     view = page.run(0).locator(".nbc-terminal")
     says(page, view, "400000\nthe end")
+
+
+def test_copy_and_paste(notebook: Any) -> None:
+    page = notebook("%container run -it --name web busybox sh")
+    view = page.run(0).locator(".nbc-terminal")
+    says(page, view, "/ #")
+    view.locator(".xterm").click()
+    page.page.keyboard.type("echo to be copied; sleep 1000\n")
+    says(page, view, "\nto be copied")
+    # With a selection Ctrl-C copies it, and the program hears nothing of it.
+    view.evaluate("e => { const t = e.terminal; t.select(0, t.buffer.active.cursorY - 1, 'to be copied'.length); }")
+    page.page.keyboard.press("Control+c")
+    assert page.page.evaluate("() => navigator.clipboard.readText()") == "to be copied"
+    assert view.evaluate("e => e.terminal.hasSelection()") is False
+    # Without one it is the program's.
+    page.page.keyboard.press("Control+c")
+    page.page.keyboard.type("echo interrupted $?\n")
+    says(page, view, "interrupted 130")
+    page.page.evaluate("() => navigator.clipboard.writeText('echo pasted here')")
+    page.page.keyboard.press("Control+Shift+v")
+    page.page.keyboard.press("Enter")
+    says(page, view, "\npasted here")

@@ -121,6 +121,29 @@ def test_traffic_is_seen(notebook: Any) -> None:
     page.pictures(view, "topology-traffic")
 
 
+def test_a_reader_who_wants_no_motion(notebook: Any) -> None:
+    page = notebook(LAB, "%lab topology")
+    page.page.emulate_media(reduced_motion="reduce")
+    page.run(0)
+    view = page.run(1).locator(".nbc-topology")
+    page.page.wait_for_function("() => document.querySelector('.nbc-topology')?.graph")
+    until(page, view, 'node[kind = "container"]', ["cache", "db", "sidecar", "web"])
+    # What is new stands at its place at once, what is gone is gone, and traffic is a line that does not move.
+    page.python("%container exec -d web ping -s 1400 -i 0.2 172.17.0.1")
+    page.page.wait_for_function("() => document.querySelector('.nbc-topology').graph.edges('.busy').nonempty()")
+    offsets = "e => e.graph.edges('.busy').map(edge => edge.style('line-dash-offset')).join()"
+    before = view.evaluate(offsets)
+    view.evaluate(
+        "e => { e.moved = 0; e.graph.on('style', () => { e.moved += e.graph.elements().is(':animated'); }); }"
+    )
+    page.python("%container run -d --name late busybox sleep 1000")
+    until(page, view, 'node[kind = "container"]', ["cache", "db", "late", "sidecar", "web"])
+    page.python("%container rm -f late")
+    until(page, view, 'node[kind = "container"]', ["cache", "db", "sidecar", "web"])
+    assert view.evaluate(offsets) == before
+    assert view.evaluate("e => [e.moved, e.graph.elements().is(':animated')]") == [0, False]
+
+
 def test_five_hundred_nodes(notebook: Any) -> None:
     page = notebook(
         "from nbcontainer import runtime\nlab = runtime.current_lab()\n"
