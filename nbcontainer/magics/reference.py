@@ -22,7 +22,9 @@ def reference(roots: Sequence[Command]) -> str:
     """The page in Markdown."""
     parts = [HEAD, _contents(roots)]
     for root in roots:
-        parts.append(f"## {root.name}\n\n{root.summary}.\n")
+        # A heading gives its own anchor; `%lab` and `%%lab` would have the same.
+        anchor = f'<a id="{_anchor(root)}"></a>\n\n' if root.name.startswith("%%") else ""
+        parts.append(f"{anchor}## {root.name}\n\n{root.summary}.\n")
         if root.action or not root.commands:
             parts.append(_command(root, root.name))
         for command in sorted(root.commands, key=lambda command: command.name):
@@ -36,11 +38,16 @@ def _contents(roots: Sequence[Command]) -> str:
     lines = []
     for root in roots:
         names = ", ".join(
-            f"[{command.name}](#{root.name.strip('%')}-{command.name})"
+            f"[{command.name}](#{_anchor(root)}-{command.name})"
             for command in sorted(root.commands, key=lambda command: command.name)
         )
-        lines.append(f"- [{root.name}](#{root.name.strip('%')})" + (f": {names}" if names else ""))
+        lines.append(f"- [{root.name}](#{_anchor(root)})" + (f": {names}" if names else ""))
     return "\n".join(lines) + "\n"
+
+
+def _anchor(root: Command) -> str:
+    """Where a magic's part of the page begins: `lab` for `%lab`, `lab-cell` for `%%lab`."""
+    return root.name.strip("%") + ("-cell" if root.name.startswith("%%") else "")
 
 
 def _command(command: Command, path: str) -> str:

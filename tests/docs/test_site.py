@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from pathlib import Path
+from typing import Any
 
 from nbcontainer.remedies import LACKS
 from tools.docs import course, links, pages, pictures
@@ -40,6 +43,19 @@ def test_the_course_shows_what_was_printed() -> None:
     assert "``` { .text .printed }" in page or "```{ .text .printed }" in page
     assert "hello from a container" in page
     assert '<div class="nbc">' in page
+
+
+def test_what_the_python_pages_name_is_there() -> None:
+    for page in sorted((pages.ROOT / "docs/api").glob("*.md")):
+        for path, options in re.findall(r"^::: (\S+)\n((?: {4}.*\n)*)", page.read_text(), flags=re.MULTILINE):
+            try:
+                found: Any = importlib.import_module(path)
+            except ModuleNotFoundError:
+                module, _, name = path.rpartition(".")
+                found = getattr(importlib.import_module(module), name)
+            fields = getattr(found, "__dataclass_fields__", {})
+            for member in re.findall(r"^ {8}- (\w+)$", options, flags=re.MULTILINE):
+                assert hasattr(found, member) or member in fields, f"{page.name}: {path} has no {member}"
 
 
 def test_links_are_checked(tmp_path: Path) -> None:
