@@ -27,10 +27,12 @@ HERE = {
 SHOWN = {
     "The lab and its processes": "[[picture processes: the processes of a lab with two containers]]",
     "`run`, step by step": "[[picture namespaces: whose namespace two containers are in]]",
+    "Networks": "[[picture network: a network with two containers]]",
     "Network namespaces by hand, and packets": (
         "[[picture talk: a client pings its server, then begins a connection]]"
     ),
     "Topologies": "[[picture tree: a tree of switches with four hosts]]",
+    "Overlay networks": "[[picture tunnel: on the cable between two nodes, a ping from a container to another]]",
     "Layers: written, saved, looked at": "[[picture layers: the layers of a container, its own on top]]",
 }
 

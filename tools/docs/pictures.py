@@ -7,7 +7,7 @@ import re
 from functools import cache
 from html import escape
 
-from nbcontainer import Capture, Container, Lab, Topology
+from nbcontainer import Capture, Cluster, Container, Lab, Topology
 from nbcontainer.harness.fixtures import have
 from nbcontainer.magics.capture import Names
 from nbcontainer.network.capture.talk import Talk
@@ -15,7 +15,8 @@ from nbcontainer.view.lab_processes import COLUMNS, LabProcesses
 from nbcontainer.view.lab_topology.topology import LabTopology
 from nbcontainer.view.layers import stack_html
 from nbcontainer.view.namespaces import namespace_table
-from nbcontainer.view.packets import talk_html
+from nbcontainer.view.objects import network_html
+from nbcontainer.view.packets import capture_html, talk_html
 from nbcontainer.view.tables import Table
 from nbcontainer.view.topology import topology_html
 
@@ -50,11 +51,13 @@ def made() -> dict[str, str]:
         client.exec(["sh", "-c", "echo mine > /home/note; rm /etc/group"])
         return {
             "lab": LabTopology(lab).svg(),
+            "network": network_html(lab.networks.get("backend")),
             "namespaces": namespace_table(lab, [web, client])._repr_html_(),
             "processes": Table("Processes of the lab", COLUMNS, tuple(LabProcesses(lab).rows))._repr_html_(),
             "layers": stack_html(client.layers),
             "talk": talk_html(_talk(lab, client)),
             "tree": topology_html(Topology.tree(2, 2)),
+            "tunnel": capture_html(_tunnel()),
         }
 
 
@@ -65,3 +68,18 @@ def _talk(lab: Lab, client: Container) -> Talk:
         client.exec(["ping", "-c", "2", "web"])
         client.exec(["wget", "-qO-", "http://web/hostname"])
     return capture.diagram
+
+
+def _tunnel() -> Capture:
+    """A ping from a container of one node to one of another, seen on the cable between the nodes."""
+    with Lab() as node1, Lab() as node2, Cluster(node1, node2):
+        for node in (node1, node2):
+            node.networks.create("net", driver="overlay")
+        process1, _ = (
+            node.containers.run("busybox", ["sleep", "1000"], name=name, detach=True, network="net")
+            for node, name in ((node1, "process1"), (node2, "process2"))
+        )
+        with Capture("underlay0", "udp port 4789", netns=node1.netns.host) as capture:
+            process1.exec(["ping", "-c", "1", "process2"])
+            capture.wait(2)
+        return capture
