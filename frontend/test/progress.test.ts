@@ -78,6 +78,16 @@ describe("progress", () => {
     expect(room.style.height).toBe("0px");
   });
 
+  it("does not look any more once it is over", () => {
+    const { sent, give } = shown(snapshot([]));
+    expect(sent.map((one) => one.kind)).toEqual(["open"]);
+    give(snapshot([], { state: "done" }));
+    expect(sent.map((one) => one.kind)).toEqual(["open", "close"]);
+    const later = shown(snapshot([], { state: "done" }));
+    expect(later.sent.at(-1).kind).toBe("close");
+    expect(later.listeners.size).toBe(0);
+  });
+
   it("leaves nothing behind when it is closed", () => {
     const { end, listeners, sent } = shown(snapshot([]));
     end();

@@ -158,12 +158,21 @@ export function render({ model, el }: RenderProps): Cleanup {
     before = now;
   }
 
+  let open = false;
   const link = new Link(model, (message: Message) => {
-    if (message.kind === "snapshot") draw(message.data as Snapshot);
+    if (message.kind !== "snapshot") return;
+    draw(message.data as Snapshot);
+    if (open) closeAtEnd();
   });
+  /** Nothing comes after the end: the kernel need not know any more that this page looks. */
+  function closeAtEnd(): void {
+    if (before?.state !== "running") link.close();
+  }
   made.addEventListener("keydown", (event) => event.stopPropagation());
   const unfollow = follow((mode) => (made.dataset["mode"] = mode));
   link.open();
+  open = true;
+  closeAtEnd();
   return () => {
     unfollow();
     link.close();

@@ -11,15 +11,17 @@ from nbcontainer.view import html
 MARKS = {"waiting": "○", "running": "◔", "done": "✓", "known": "✓", "failed": "✕", "stopped": "–"}
 #: The whole's state in words.
 STATES = {"running": "Running", "done": "Done", "failed": "Failed", "interrupted": "Interrupted"}
+#: And in colour.
+DOTS = {"running": "", "done": " nbc-good", "failed": " nbc-bad", "interrupted": " nbc-wait"}
 
 
 def progress_html(snapshot: Mapping[str, Any]) -> str:
     """What `Progress.snapshot` says."""
-    state = STATES[snapshot["state"]]
+    dot = f'<span class="nbc-dot{DOTS[snapshot["state"]]}" aria-hidden="true"></span>'
     name = f' <span class="nbc-code">{html.escape(snapshot["name"])}</span>' if snapshot["name"] else ""
     head = (
         f'<div class="nbc-head"><span><b>{snapshot["verb"]}</b>{name}</span>'
-        f'<span class="nbc-aside">{snapshot["summary"]}</span><span>{html.state(state)}</span></div>'
+        f'<span class="nbc-aside">{snapshot["summary"]}</span><span>{dot}{STATES[snapshot["state"]]}</span></div>'
     )
     return html.framed(f'<div class="nbc-progress">{head}{"".join(map(_entry, snapshot["entries"]))}</div>')
 
