@@ -1,4 +1,8 @@
-"""JupyterLab on loopback, and a real browser in front of it: Debian's Chromium, driven by Playwright."""
+"""JupyterLab and Notebook 7 on loopback, and a real browser in front: Debian's Chromium, driven by Playwright.
+
+One server and one browser serve all tests, and the pages share the browser's cache: so the code of JupyterLab is
+fetched and compiled once. Nothing waits for a time to pass; everything waits for what it wants to see.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ import pytest
 from tests.conftest import _remove
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 #: The extra `browser`; without it there is nothing here to run.
 if not (find_spec("playwright") and find_spec("jupyterlab")):
@@ -32,6 +36,13 @@ if not (find_spec("playwright") and find_spec("jupyterlab")):
 
 #: Where pictures of everything are left to be looked at; git ignores it, CI keeps it.
 PICTURES = Path(__file__).parents[2] / "pictures"
+#: What a terminal says, from its first line on.
+SCREEN = """(element) => {
+    const buffer = element.terminal.buffer.active;
+    const lines = [];
+    for (let y = 0; y < buffer.length; y++) lines.push(buffer.getLine(y).translateToString(true));
+    return lines.join('\\n').trimEnd();
+}"""
 #: Milliseconds for what a loaded machine may take long for.
 PATIENCE = 60_000
 
@@ -54,7 +65,8 @@ class JupyterLab:
         settings.mkdir(parents=True)
         (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY"))},
+            # PS1 would be the prompt of the lab's shell.
+            **{name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY", "PS1"))},
             "HOME": str(home), "IPYTHONDIR": str(home / "ipython"), "JUPYTER_CONFIG_DIR": str(home / "config"),
             "JUPYTER_DATA_DIR": str(home / "data"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"), "SHELL": "/bin/sh",
             "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
@@ -63,7 +75,8 @@ class JupyterLab:
             [
                 sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={self.port}",
                 f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.notebooks}",
-                "--expose-app-in-browser", "--LabApp.news_url=None", "--LabApp.check_for_updates_class="
+                "--expose-app-in-browser", "--JupyterNotebookApp.expose_app_in_browser=True",
+                "--LabApp.news_url=None", "--LabApp.check_for_updates_class="
                 "jupyterlab.handlers.announcements.NeverCheckForUpdate",
                 *(["--allow-root"] if os.geteuid() == 0 else []),
             ],
@@ -115,8 +128,9 @@ def store() -> None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Debian's browser, without a window. Raises `FileNotFoundError` where there is none."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
         raise FileNotFoundError("chromium")
@@ -136,11 +150,24 @@ def browser() -> Iterator[Browser]:
         pytest.skip("not installed: chromium")
 
 
-class Notebook:
-    """A notebook open in a page. `cell(0)` runs the first cell and gives its output."""
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """What all pages share: a cache, and leave to use the clipboard."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield context
+    context.close()
 
-    def __init__(self, page: Page, jupyter: JupyterLab, name: str) -> None:
+
+class Notebook:
+    """A notebook open in a page. `run(0)` runs the first cell and gives its output.
+
+    `front` is the path at which the server has it: `doc/tree` is JupyterLab's, `notebooks` that of Notebook 7.
+    """
+
+    def __init__(self, page: Page, jupyter: JupyterLab, name: str, front: str = "doc/tree") -> None:
         self.page = page
+        self.front = front
         self.jupyter = jupyter
         self.name = name
         self.complaints: list[str] = []
@@ -152,10 +179,16 @@ class Notebook:
 
     def open(self) -> None:
         """Load the page, and wait for its kernel."""
-        self.page.goto(f"{self.jupyter.address}/doc/tree/{self.name}?token={self.jupyter.token}&reset")
+        self.page.goto(f"{self.jupyter.address}/{self.front}/{self.name}?token={self.jupyter.token}&reset")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PATIENCE)
+        self.idle()
+        # What a front end complains of while it starts is its own affair.
+        self.complaints.clear()
+
+    def idle(self) -> None:
+        """Wait until the kernel has nothing to do."""
         self.page.wait_for_function(
-            "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=PATIENCE,
         )
 
@@ -208,6 +241,34 @@ class Notebook:
             )
         ).strip()
 
+    def prints(self, code: str, wanted: str) -> None:
+        """Wait until a piece of code prints `wanted`."""
+        end = time.monotonic() + PATIENCE / 1000
+        while (found := self.python(code)) != wanted:
+            assert time.monotonic() < end, f"{found!r}, not {wanted!r}, is what this prints:\n{code}"
+            self.page.wait_for_timeout(50)
+
+    def until(self, view: Locator, condition: str, argument: Any = None) -> None:
+        """Wait until `condition`, a function of JavaScript, is true of the view's element (and of `argument`)."""
+        self.page.wait_for_function(
+            f"([element, argument]) => ({condition})(element, argument)",
+            arg=[view.element_handle(), argument], timeout=PATIENCE,
+        )  # fmt: skip
+
+    def says(self, view: Locator, text: str) -> None:
+        """Wait until a terminal says `text`."""
+        from playwright.sync_api import TimeoutError
+
+        try:
+            self.until(view, f"(element, text) => element.terminal && ({SCREEN})(element).includes(text)", text)
+        except TimeoutError:
+            raise AssertionError(f"{text!r} is not in:\n{view.evaluate(SCREEN)}") from None
+
+    def drawn(self, view: Locator) -> None:
+        """Wait until a topology has its graph, and nothing of it moves."""
+        self.until(view, "e => e.graph && !e.graph.animated() && e.graph.elements().every(x => !x.animated())")
+        self.until(view, "e => e.graph.elements('.new, .gone').empty()")
+
     def theme(self, dark: bool) -> None:
         """JupyterLab's theme."""
         name = "JupyterLab Dark" if dark else "JupyterLab Light"
@@ -221,9 +282,10 @@ class Notebook:
         PICTURES.mkdir(exist_ok=True)
         for dark in (False, True):
             self.theme(dark)
-            self.page.wait_for_timeout(300)  # a theme's own transitions
             what.scroll_into_view_if_needed()
-            what.screenshot(path=PICTURES / f"{name}-{'dark' if dark else 'light'}.png")
+            # What is drawn on a canvas is drawn with the next frame.
+            self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            what.screenshot(path=PICTURES / f"{name}-{'dark' if dark else 'light'}.png", animations="disabled")
         self.theme(False)
 
     def save(self) -> Any:
@@ -231,22 +293,28 @@ class Notebook:
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         return nbformat.read(self.path, as_version=4)
 
+    def saved(self, number: int, wanted: str) -> Any:
+        """What is saved of a cell's first output, by MIME type, once its text has `wanted` in it."""
+        end = time.monotonic() + PATIENCE / 1000
+        while wanted not in (data := self.save().cells[number].outputs[0].data)["text/plain"]:
+            assert time.monotonic() < end, f"{wanted!r} is not in:\n{data['text/plain']}"
+            self.page.wait_for_timeout(50)
+        return data
+
 
 @pytest.fixture
-def notebook(jupyter: JupyterLab, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Any]:
+def notebook(jupyter: JupyterLab, context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Any]:
     """`notebook("%lab", …)` opens a new notebook of these cells, with the extension loaded."""
     opened: list[Notebook] = []
 
-    def open_notebook(*cells: str) -> Notebook:
+    def open_notebook(*cells: str, front: str = "doc/tree") -> Notebook:
         name = re.sub(r"\W", "_", request.node.name) + f"{len(opened) or ''}.ipynb"
         made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(made, jupyter.notebooks / name)
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        notebook = Notebook(page, jupyter, name)
+        notebook = Notebook(page, jupyter, name, front)
         notebook.open()
         opened.append(notebook)
         assert notebook.python("%load_ext nbcontainer") == ""
@@ -257,5 +325,5 @@ def notebook(jupyter: JupyterLab, browser: Browser, request: pytest.FixtureReque
         try:
             notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         finally:
-            notebook.page.context.close()
+            notebook.page.close()
         assert notebook.complaints == []

@@ -9,8 +9,6 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-PATIENCE = 60_000
-
 RUN = """\
 %container run -d --name web busybox sh -c 'echo hello from web; sleep 1000 & sleep 1001'
 %container run -d --name db --memory 64m busybox sleep 1000
@@ -66,7 +64,8 @@ def test_the_dashboard(notebook: Any) -> None:
         "() => document.querySelector('.nbc-topology')?.graph?.nodes('[kind = \"container\"]').length === 3"
     )
     page.page.set_viewport_size({"width": 1280, "height": 1500})
-    page.page.wait_for_timeout(4000)
+    page.until(output.locator(".nbc-usage"), "e => e.usage.series.times.length > 20")
+    page.drawn(output.locator(".nbc-topology"))
     page.pictures(output, "dashboard")
     page.python("%container rm -f db")
     expect(output.locator(".nbc-page").first).not_to_contain_text("db")
@@ -75,7 +74,7 @@ def test_the_dashboard(notebook: Any) -> None:
 def test_fifty_cells_stay_quick_and_a_restart_leaves_nothing(notebook: Any) -> None:
     page = notebook(RUN, *["%container namespaces"] * 48, "%lab topology")
     page.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    expect(page.page.locator(".nbc-topology").first).to_be_attached(timeout=PATIENCE)
+    expect(page.page.locator(".nbc-topology").first).to_be_attached()
     # The code of the views came once each; what they listen to is the one that needs to.
     code = (
         "import ipywidgets\nfrom nbcontainer import runtime\nfrom nbcontainer.view.widgets.bundle import Bundle\n"
@@ -83,9 +82,8 @@ def test_fifty_cells_stay_quick_and_a_restart_leaves_nothing(notebook: Any) -> N
         "print(sum(isinstance(w, Bundle) for w in all_), len(runtime.current_lab().containers._watchers) <= 50)"
     )
     assert page.python(code) == "2 True"
-    page.page.wait_for_timeout(2000)
     page.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
-    page.page.wait_for_timeout(1000)
+    page.idle()
     assert page.python("%load_ext nbcontainer\nprint('again')").endswith("again")
     page.run(0)
     expect(page.run(1)).to_contain_text("sidecar")
@@ -99,7 +97,8 @@ def test_nbconvert_shows_the_static_forms(notebook: Any, tmp_path: Any) -> None:
     )
     for number in range(5):
         page.run(number)
-    page.page.wait_for_timeout(1500)
+    expect(page.output(4).locator(".nbc-usage")).to_be_visible()
+    assert "in the terminal" in page.saved(3, "[exited with 0]")["text/plain"]
     saved = page.save()
     command = [sys.executable, "-m", "nbconvert", "--to", "html", "--output-dir", str(tmp_path), str(page.path)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)

@@ -7,7 +7,6 @@ from typing import Any
 from playwright.sync_api import Locator, expect
 
 from nbcontainer.view.tables import Column, Table
-from tests.browser.conftest import PATIENCE
 
 CELL = """\
 from nbcontainer.view.tables import Column, Table
@@ -27,7 +26,7 @@ def shown(table: Locator) -> list[str]:
 def test_sorting(notebook: Any) -> None:
     page = notebook(CELL)
     table = page.run(0).locator("form.nbc-sorts")
-    expect(table).to_be_visible(timeout=PATIENCE)
+    expect(table).to_be_visible()
     assert shown(table) == ["web10", "web9", "db"]
     before = table.bounding_box()
     table.get_by_label("Sort by SIZE, ascending").check()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import Locator, expect
-
-PATIENCE = 60_000
+from playwright.sync_api import Locator, TimeoutError, expect
 
 LAB = """\
 %network create back
@@ -39,11 +37,12 @@ def labels(view: Locator, selector: str = "node") -> list[str]:
 
 
 def until(page: Any, view: Locator, selector: str, wanted: list[str]) -> None:
-    for _ in range(150):
-        if labels(view, selector) == wanted:
-            return
-        page.page.wait_for_timeout(100)
-    assert labels(view, selector) == wanted
+    """Wait until what `selector` selects has these names."""
+    names = "e.graph?.elements(s).not('.gone').map(x => x.data('label')).sort()"
+    try:
+        page.until(view, f"(e, [s, wanted]) => JSON.stringify({names}) === JSON.stringify(wanted)", [selector, wanted])
+    except TimeoutError:
+        assert labels(view, selector) == wanted
 
 
 def test_it_shows_what_there_is_and_what_happens(notebook: Any) -> None:
@@ -51,31 +50,26 @@ def test_it_shows_what_there_is_and_what_happens(notebook: Any) -> None:
     page.run(0)
     page.run(1)
     view = page.run(2).locator(".nbc-topology")
-    expect(view).to_be_visible(timeout=PATIENCE)
-    page.page.wait_for_function("() => document.querySelector('.nbc-topology')?.graph")
+    expect(view).to_be_visible()
     until(page, view, 'node[kind = "container"]', ["cache", "db", "sidecar", "web"])
     until(page, view, 'node[kind = "netns"]', ["r1", "r2"])
     # As the kernel has it.
     bridges = page.python("from nbcontainer import runtime\nlab = runtime.current_lab()\n" + BRIDGES).split()
     until(page, view, 'node[kind = "bridge"]', bridges)
-    page.page.wait_for_timeout(800)
+    page.drawn(view)
     page.pictures(view, "topology")
     # A change is followed, and what stays stays where it is.
     before = view.evaluate("e => e.graph.nodes().map(n => [n.id(), n.position()])")
     page.python("%container run -d --name late busybox sleep 1000")
     until(page, view, 'node[kind = "container"]', ["cache", "db", "late", "sidecar", "web"])
-    page.page.wait_for_timeout(1000)
+    page.drawn(view)
     for name, place in before:
         now = view.evaluate("(e, id) => e.graph.getElementById(id).position()", name)
         assert abs(now["x"] - place["x"]) + abs(now["y"] - place["y"]) < 2, name
     page.python("%container rm -f late")
     until(page, view, 'node[kind = "container"]', ["cache", "db", "sidecar", "web"])
     page.python("%container pause db")
-    for _ in range(100):
-        if view.evaluate("e => e.graph.nodes('[label = \"db\"]').data('state')") == "paused":
-            break
-        page.page.wait_for_timeout(100)
-    assert view.evaluate("e => e.graph.nodes('[label = \"db\"]').data('state')") == "paused"
+    page.until(view, "e => e.graph.nodes('[label = \"db\"]').data('state') === 'paused'")
     page.python(
         "from nbcontainer.container import on_host\nfrom nbcontainer import runtime\n"
         "on_host.run(runtime.current_lab(), ['ip', 'netns', 'add', 'r3']).exit_code"
@@ -110,14 +104,9 @@ def test_it_shows_what_there_is_and_what_happens(notebook: Any) -> None:
 def test_traffic_is_seen(notebook: Any) -> None:
     page = notebook("%container run -d --name web busybox httpd -f\n%lab topology")
     view = page.run(0).locator(".nbc-topology")
-    page.page.wait_for_function("() => document.querySelector('.nbc-topology')?.graph")
     until(page, view, 'node[kind = "container"]', ["web"])
     page.python("%container run -d --name ping busybox ping -s 1400 -i 0.2 172.17.0.2")
-    for _ in range(150):
-        if labels(view, "edge.busy"):
-            break
-        page.page.wait_for_timeout(100)
-    assert labels(view, "edge.busy")
+    page.until(view, "e => e.graph.edges('.busy').nonempty()")
     page.pictures(view, "topology-traffic")
 
 
@@ -152,6 +141,5 @@ def test_five_hundred_nodes(notebook: Any) -> None:
     )
     page.run(0)
     view = page.run(1).locator(".nbc-topology")
-    page.page.wait_for_function("() => document.querySelector('.nbc-topology')?.graph")
-    assert view.evaluate("e => e.graph.nodes().length") == 481
+    page.until(view, "e => e.graph?.nodes().length === 481")
     page.pictures(view, "topology-500")
