@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nbcontainer.runtime import Lab
 from nbcontainer.view.container_card import ContainerCard
 from nbcontainer.view.container_steps import ContainerSteps
 from nbcontainer.view.lab_dashboard import LabDashboard
@@ -21,10 +22,26 @@ def test_processes_are_those_of_the_containers(lab: Any, busybox: Any) -> None:
     web = lab.containers.run("busybox", ["sh", "-c", "sleep 1000 & sleep 1001"], detach=True, name="web")
     view = LabProcesses(lab)
     told = {row["PID"]: row["NSPID"] for row in web.top(["PID", "NSPID"])}
-    shown = {line[-2]: line[-1] for line in rows(view) if "web" in line}
-    assert shown == told
-    assert "sleeping" in view.html()
-    assert "sleeping" not in view.text()
+    assert {row["Pid"]: row["Inside"] for row in view.rows if row["Container"] == "web"} == told
+    assert "sleeping" in view.live_html()
+    assert "sleeping" not in view.html()
+
+
+def test_what_is_saved_of_processes_repeats(lab: Any, busybox: Any) -> None:
+    texts = []
+    for others in range(4):
+        with Lab() as lab:
+            web = lab.containers.run("busybox", ["sh", "-c", "sleep 1000 & sleep 1001"], detach=True, name="web")
+            db = lab.containers.run("busybox", ["sleep", "1000"], detach=True, name="db")
+            for _ in range(others):  # each takes pids of the lab
+                db.exec(["true"])
+            web.exec(["sleep", "1002"], detach=True)
+            view = LabProcesses(lab)
+            texts.append((view.text(), view.html()))
+    assert len(set(texts)) == 1
+    assert [line.split()[-3:] for line in texts[0][0].splitlines()[1:]] == [
+        ["web", "2", "1"], ["1000", "web", "2"], ["db", "3", "1"], ["1002", "web", "3"],
+    ]  # fmt: skip
 
 
 def test_steps_without_times_in_the_text(lab: Any, busybox: Any) -> None:
