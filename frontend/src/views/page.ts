@@ -21,7 +21,7 @@ export function render({ model, el }: RenderProps): Cleanup {
     if (html === last) return;
     last = html;
     // What the reader has chosen stays, and the focus.
-    const active = document.activeElement;
+    const active = (inside.getRootNode() as Document | ShadowRoot).activeElement;
     const focused = active instanceof HTMLElement && inside.contains(active) ? active.dataset["act"] : undefined;
     const chosen = inputs().map((input) => input.checked);
     const at = inputs().findIndex((input) => input === active);
@@ -43,7 +43,7 @@ export function render({ model, el }: RenderProps): Cleanup {
     if (button) link.send({ kind: "act", what: button.dataset["act"] });
   });
   made.addEventListener("keydown", (event) => {
-    if ((event.target as Element).matches("button")) event.stopPropagation();
+    if ((event.target as Element).matches("button, input, a, summary")) event.stopPropagation();
   });
   const unfollow = follow((mode) => (made.dataset["mode"] = mode));
   link.open();

@@ -6,7 +6,7 @@ import { h, root } from "../lib/dom";
 import { Link, type Message } from "../lib/link";
 import type { Cleanup, RenderProps } from "../lib/model";
 import { binarySplits, bytes, METRICS, Series, type Metric } from "../lib/series";
-import { follow, PALETTE, type Mode } from "../lib/theme";
+import { follow, PALETTE, still, type Mode } from "../lib/theme";
 import view from "../lib/view.css";
 import own from "./usage.css";
 
@@ -17,6 +17,8 @@ const TITLES: Record<Metric, { title: string; say: (value: number) => string; le
   pids: { title: "Processes", say: (value) => String(Math.round(value)), least: 5 },
   io: { title: "Disk", say: (value) => `${bytes(value)}/s`, least: 1024 },
 };
+/** Milliseconds between two pictures for who wants things to stand still. */
+const CALM = 1000;
 const RANGES = [15, 60, 300, 600];
 const DASHES = [[], [7, 3], [2, 3], [10, 3, 2, 3]];
 
@@ -52,6 +54,8 @@ export function render({ model, el }: RenderProps): Cleanup {
   let charts: { metric: Metric; chart: uPlot; now: HTMLElement; box: HTMLElement }[] = [];
   let shown = "";
   let frame = 0;
+  let calm: ReturnType<typeof setTimeout> | undefined;
+  let drawnAt = -Infinity;
 
   const shownNames = (): string[] => series.names.filter((name) => !off.has(name));
   const colour = (name: string): string => PALETTE[mode][series.names.indexOf(name) % PALETTE[mode].length]!;
@@ -181,6 +185,7 @@ export function render({ model, el }: RenderProps): Cleanup {
 
   function draw(): void {
     frame = 0;
+    drawnAt = performance.now();
     const empty = series.names.length === 0;
     none.hidden = !empty;
     grid.hidden = empty;
@@ -196,6 +201,15 @@ export function render({ model, el }: RenderProps): Cleanup {
   /** At most as often as the screen, and not at all where nobody looks. */
   function soon(): void {
     if (!frame) frame = requestAnimationFrame(draw);
+  }
+
+  /** New samples: charts that slide along all the time are what `prefers-reduced-motion` asks to be spared. */
+  function follows(): void {
+    if (!still()) soon();
+    else calm ??= setTimeout(() => {
+      calm = undefined;
+      soon();
+    }, Math.max(0, drawnAt + CALM - performance.now()));
   }
 
   function chips(): void {
@@ -232,8 +246,11 @@ export function render({ model, el }: RenderProps): Cleanup {
       made.setAttribute("aria-label", message.data.title);
       width = message.data.columns.length;
     } else if (message.kind === "history") series.load(message["names"], buffers.map(doubles), width);
-    else if (message.kind === "samples") series.add(message["names"], doubles(buffers[0]!), width);
-    else if (message.kind === "limits") limits = message.data;
+    else if (message.kind === "samples") {
+      series.add(message["names"], doubles(buffers[0]!), width);
+      follows();
+      return;
+    } else if (message.kind === "limits") limits = message.data;
     soon();
   });
   const unfollow = follow((now) => {
@@ -247,12 +264,13 @@ export function render({ model, el }: RenderProps): Cleanup {
   });
   observer.observe(grid);
   made.addEventListener("keydown", (event) => event.stopPropagation());
-  (made as any).usage = { series, limits: () => limits };
+  (made as any).usage = { series, limits: () => limits, drawnAt: () => drawnAt };
   link.open();
   return () => {
     observer.disconnect();
     unfollow();
     cancelAnimationFrame(frame);
+    clearTimeout(calm);
     link.close();
     for (const { chart } of charts) chart.destroy();
   };
