@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from importlib import import_module
+from threading import Thread
 from typing import Any
 
 from nbcontainer.errors import InvalidArgument
@@ -29,6 +31,12 @@ def live() -> bool:
     header: dict[str, Any] = kernel.get_parent("shell").get("header") or {}
     message = header.get("msg_id", "")
     return bool(message) and _JUPYTER_CLIENT.fullmatch(message) is None
+
+
+def get_ready() -> None:
+    """Where a page looks, import beside everything else what the first widget needs: its cell need not wait for it."""
+    if live():
+        Thread(target=import_module, args=("nbcontainer.view.widgets.widget",), daemon=True).start()
 
 
 def terminal() -> bool:

@@ -34,7 +34,7 @@ export function matches(node: GraphNode, typed: string): boolean {
 }
 
 /** With more nodes than this, places follow from the tree alone: forces would take seconds, and tell no more. */
-export const MANY = 150;
+export const MANY = 60;
 
 /** Leaves like a sunflower's seeds around what they hang on, and those flowers in a circle around the first. */
 function suns(order: string[], near: Map<string, string[]>, level: Map<string, number>): Map<string, { x: number; y: number }> {
