@@ -40,12 +40,8 @@ def load(ipython: Any) -> None:
     _add_completer(ipython, undo)
     _add_displayhook(ipython, undo)
     _add_views(ipython, undo)
-<<<<<<< HEAD
     _add_live_views(ipython, undo)
-=======
-    _add_card(ipython, undo)
     frontend.get_ready()
->>>>>>> 388c1a1 (A topology of more than 60 nodes is placed by its tree alone; the widgets' modules are imported while nobody waits)
 
 
 def unload(ipython: Any) -> None:

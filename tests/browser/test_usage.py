@@ -54,7 +54,8 @@ def test_groups(notebook: Any) -> None:
         "() => { const e = document.querySelector('.nbc-usage'), cpu = e.usage.series.values.get('busy').cpu.at(-1);"
         " return cpu > 5 && cpu < 40; }"
     )
-    page.page.wait_for_timeout(3000)
+    seen = view.evaluate("e => e.usage.series.times.length")
+    page.until(view, "(e, seen) => e.usage.series.times.length > seen + 20", seen)
     page.pictures(view, "usage-groups")
     view.get_by_role("button", name="small").press("Enter")
     expect(view.get_by_role("button", name="small")).to_have_attribute("aria-pressed", "false")
@@ -63,11 +64,7 @@ def test_groups(notebook: Any) -> None:
     expect(view.get_by_role("button", name="later")).to_be_visible(timeout=PATIENCE)
     assert page.save().cells[1].outputs[0].data["text/plain"].startswith("NAME")
     page.command("notebook:clear-cell-output", 1)
-    for _ in range(100):
-        if page.python("print(len(runtime.current_lab().sampler._subscribers))") == subscribers:
-            break
-        page.page.wait_for_timeout(100)
-    assert page.python("print(len(runtime.current_lab().sampler._subscribers))") == subscribers
+    page.prints("print(len(runtime.current_lab().sampler._subscribers))", subscribers)
 
 
 def test_stats(notebook: Any) -> None:

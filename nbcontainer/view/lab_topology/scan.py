@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nbcontainer.errors import NbcontainerError
 from nbcontainer.network import links
 from nbcontainer.network.links import Link
-from nbcontainer.network.netlink import NETNSA_UNKNOWN, RTM_GETNSID, Netlink
+from nbcontainer.network.netlink import Netlink
 from nbcontainer.view.lab_topology.graph import Edge, Graph, Node
 from nbcontainer.view.objects import limits_text
 from nbcontainer.view.rows import short_image, status_text
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from nbcontainer.runtime import Lab
 
 HOST = "lab"
-NETNSA_PID = 2
 #: What a namespace has by itself, and nobody draws.
 NOT_SHOWN = ("lo", "tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0")
 
@@ -180,7 +178,13 @@ class Scan:
                 return other, end
         for container in containers:
             process = container.process
-            if process is not None and _netns_of_pid(place.netlink, process.outside_pid()) == link.peer_netns:
+            if process is None:
+                continue
+            try:
+                found = place.netlink.netns_id_of_process(process.outside_pid())
+            except OSError:
+                continue  # it has just ended
+            if found == link.peer_netns:
                 return f"container:{container.id}", None
         return None
 
@@ -275,16 +279,3 @@ def _ports(graph: Graph, container: Container) -> None:
     facts = tuple(("Port", text) for text in said)
     name = f"container:{container.id}"
     _join(graph, Edge(f"port:{container.id}", "machine", name, "port", ", ".join(said), facts=facts))
-
-
-def _netns_of_pid(netlink: Netlink, pid: int) -> int | None:
-    """What a namespace calls that of a process (RTM_GETNSID with NETNSA_PID)."""
-    body = struct.pack("Bxxx", 0) + struct.pack("HHi", 8, NETNSA_PID, pid)
-    try:
-        answers = netlink.request(RTM_GETNSID, body)
-    except OSError:
-        return None
-    for message in answers:
-        length, _, number = struct.unpack_from("HHi", message, 20)
-        return None if length < 8 or number & 0xFFFFFFFF == NETNSA_UNKNOWN else int(number)
-    return None
