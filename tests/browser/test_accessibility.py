@@ -24,7 +24,7 @@ WIDGETS = {
     "processes": ("%lab processes", ".nbc-page"),
     "namespaces": ("%container namespaces", ".nbc-page"),
     "layers": ("%container layers web", ".nbc-layers"),
-    "build": ("%%image build -t made:1 --no-cache -\nFROM busybox\nRUN echo made for web\n", ".nbc-progress"),
+    "build": ("%%image build -t made:1 --no-cache\nFROM busybox\nRUN echo made for web\n", ".nbc-progress"),
     "table": ("%container ps", "form.nbc-sorts"),
 }
 #: Violations that axe calls serious or critical, with the elements that have them.
