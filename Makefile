@@ -45,8 +45,10 @@ setup: .venv/setup
 	@touch $@
 
 # Jupyter refuses root unless told; the notebook's containers are no more root than anybody's.
+# What it prints is the address of the tour, for who opens it by hand.
 lab: .venv/notebook
-	.venv/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00-tour.ipynb
+	.venv/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
+		--ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/00-tour.ipynb
 
 tour: .venv/notebook
 	@$(PYTHON) tools/tour.py notebooks/00-tour.ipynb
