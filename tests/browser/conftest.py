@@ -171,7 +171,14 @@ class Notebook:
         self.jupyter = jupyter
         self.name = name
         self.complaints: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        #: Complaints that do not count, by what is in them.
+        self.forgiven: tuple[str, ...] = ()
+        page.on("pageerror", lambda error: self.complain(str(error)))
+
+    def complain(self, text: str) -> None:
+        """The page has had an error that nobody caught."""
+        if not any(known in text for known in self.forgiven):
+            self.complaints.append(text)
 
     @property
     def path(self) -> Path:

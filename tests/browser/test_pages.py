@@ -82,13 +82,14 @@ def test_fifty_cells_stay_quick_and_a_restart_leaves_nothing(notebook: Any) -> N
         "print(sum(isinstance(w, Bundle) for w in all_), len(runtime.current_lab().containers._watchers) <= 50)"
     )
     assert page.python(code) == "2 True"
+    # On a busy machine, anywidget says that a model took it longer than two seconds; and what JupyterLab had asked of
+    # the kernel that goes is not answered.
+    page.forgiven = ("Failed to initialize model", "Canceled future")
     page.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     page.idle()
     assert page.python("%load_ext nbcontainer\nprint('again')").endswith("again")
     page.run(0)
     expect(page.run(1)).to_contain_text("sidecar")
-    # On a machine this busy, anywidget says on the console that a model took it longer than two seconds.
-    page.complaints[:] = [text for text in page.complaints if "Failed to initialize model" not in text]
 
 
 def test_nbconvert_shows_the_static_forms(notebook: Any, tmp_path: Any) -> None:
