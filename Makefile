@@ -1,6 +1,6 @@
 # Everything is made from here: `make lab` opens the tour, `make tour` prints it, `make test` tests it all.
 .DELETE_ON_ERROR:
-.PHONY: help setup lab tour test check frontend docs bench clean
+.PHONY: help setup lab tour test course-v2 check frontend docs bench clean
 
 PYTHON := .venv/bin/python
 PINS := pyproject.toml constraints.txt tools/venv.sh
@@ -12,6 +12,7 @@ help:
 	@echo "make lab     JupyterLab on notebooks/00-tour.ipynb"
 	@echo "make tour    the same notebook without a browser: its outputs, as text"
 	@echo "make test    ruff, mypy, pytest and the notebooks; as root also as ordinary users"
+	@echo "make course-v2  all lessons on a virtual host with cgroup v2, as root and as an ordinary user; takes root"
 	@echo "make frontend  the widgets' scripts: types, tests, and that those committed are what their sources give"
 	@echo "make docs    the documentation, in site/"
 	@echo "make bench   speed and size, beside Docker and runc"
@@ -68,6 +69,10 @@ docs: .venv/docs
 
 test: check frontend docs
 	tools/suite.sh
+
+# `make test` runs there the lessons that have most to do with control groups.
+course-v2: .venv/test
+	NBCONTAINER_WHOLE_COURSE=1 $(PYTHON) -m pytest -v tests/virtual_host/test_course.py
 
 bench: .venv/test
 	$(PYTHON) -m benchmarks.run

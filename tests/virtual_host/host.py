@@ -1,7 +1,8 @@
 """A machine inside this one: Debian's user-mode-linux, booting this machine's own root with cgroup v2.
 
-The root is seen read-only (hostfs); /tmp, /var/tmp and /run are its own. Its kernel has no
-overlayfs, so containers there are made by the copying driver.
+The root is seen read-only (hostfs); /tmp, /var/tmp and /run are its own. Its kernel is small unless modules are
+loaded: without overlayfs, containers are made by the copying driver. It has one processor, and no packet filter for
+IPv4.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ def kept() -> list[str]:
     """What of /tmp and /var/tmp a job needs: the checkout and the interpreter."""
     needed = (str(ROOT), sys.prefix, sys.base_prefix)
     return [path for path in needed if path.startswith(("/tmp/", "/var/tmp/"))]
+
+
+def modules(*names: str) -> str:
+    """The line of a job that loads modules of its kernel, which lie where its modprobe does not look."""
+    place = "/run/uml/lib"
+    return f"mkdir -p {place}; ln -sfn /usr/lib/uml/modules {place}/modules; modprobe -d /run/uml -a {' '.join(names)}"
 
 
 def run(script: str, timeout: float = 240) -> Done:

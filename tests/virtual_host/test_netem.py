@@ -18,8 +18,7 @@ pytestmark = [
 
 def test_links_delay_and_lose() -> None:
     run = f"""
-    mkdir -p /tmp/root/lib; ln -s /usr/lib/uml/modules /tmp/root/lib/modules
-    modprobe -d /tmp/root -a bridge veth sch_tbf sch_netem
+    {host.modules("bridge", "veth", "sch_tbf", "sch_netem")}
     cd {host.ROOT}; export PYTHONDONTWRITEBYTECODE=1
     {sys.executable} -m pytest -q -p no:cacheprovider --timeout 200 -k "delay or rate" tests/topology/test_network.py
     code=$?; {sys.executable} -m nbcontainer doctor; exit $code
