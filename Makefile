@@ -72,7 +72,7 @@ test: check frontend docs
 
 # `make test` runs there the lessons that have most to do with control groups.
 course-v2: .venv/test
-	NBCONTAINER_WHOLE_COURSE=1 $(PYTHON) -m pytest -v tests/virtual_host/test_course.py
+	NBCONTAINER_WHOLE_COURSE=1 $(PYTHON) -m pytest -v $(wildcard tests/virtual_host/test_course_as_*.py)
 
 bench: .venv/test
 	$(PYTHON) -m benchmarks.run

@@ -6,12 +6,34 @@ wherever they are on this machine. The lessons are copied: they may write beside
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 
+import pytest
+
+from tests.virtual_host import host, qemu
 from tests.virtual_host.host import ROOT
 
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+#: Those that use the packet filter: the addresses of others, and a service's. user-mode-linux has none for IPv4.
+FILTERED = ["04-container-networks", "07-many-containers"]
+#: Whether all lessons are wanted, as by `make course-v2`, or those that have most to do with control groups.
+WHOLE = bool(os.environ.get("NBCONTAINER_WHOLE_COURSE"))
+
+MODULES = ("overlay", "bridge", "veth", "tun", "macvlan", "vxlan", "nf_tables", "nft_ct", "nft_masq", "nft_redir")
+DISCIPLINES = ("sch_tbf", "sch_netem")
+
+booted = [
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the virtual host is booted by root, for root and for its users"),
+    pytest.mark.skipif(shutil.which("linux.uml") is None, reason="not installed: user-mode-linux"),
+]
+slow = pytest.mark.skipif(
+    not WHOLE or bool(qemu.missing()),
+    reason=qemu.missing() if WHOLE else "takes many minutes: make course-v2",
+)
 
 #: An ordinary user as Debian makes them, with subordinate ids, in a control group that was given to them.
 USER = """
@@ -45,3 +67,20 @@ export HOME=/tmp/home NBCONTAINER_HOME=/var/tmp/home; cd /tmp/course
 $as python -m nbcontainer image bootstrap busybox
 $as python -m pytest -q -p no:cacheprovider --color=no --durations 0 --timeout 900 --nbval --nbval-current-env .
 """
+
+
+def compare(usual: Sequence[str], ordinary: bool) -> None:
+    """Run in user-mode-linux the `usual` lessons, or all that can run there; their outputs must be those saved."""
+    lessons = [lesson for lesson in LESSONS if lesson not in FILTERED] if WHOLE else usual
+    job = host.modules(*MODULES, *DISCIPLINES) + script(lessons, ordinary)
+    _as_saved(host.run(job, timeout=3000 if WHOLE else 900))
+
+
+def compare_filtered(ordinary: bool) -> None:
+    """Run in QEMU the lessons that can run only there."""
+    _as_saved(qemu.run(script(FILTERED, ordinary), timeout=3500))
+
+
+def _as_saved(done: host.Done) -> None:
+    assert done.exit_code == 0, done.output
+    assert " skipped" not in done.output, done.output
