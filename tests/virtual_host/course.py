@@ -65,7 +65,8 @@ as=
 export PATH=/mnt/python/bin:$PATH PYTHONPATH=/mnt/checkout:/mnt/checkout/kernel PYTHONDONTWRITEBYTECODE=1
 export HOME=/tmp/home NBCONTAINER_HOME=/var/tmp/home; cd /tmp/course
 $as python -m nbcontainer image bootstrap busybox
-$as python -m pytest -q -p no:cacheprovider --color=no --durations 0 --timeout 900 --nbval --nbval-current-env .
+nbval="--nbval --nbval-current-env --nbval-kernel-startup-timeout 600"
+$as python -m pytest -q -p no:cacheprovider --color=no --timeout 900 $nbval .
 """
 
 
