@@ -40,6 +40,15 @@ def modules(*names: str) -> str:
     return f"mkdir -p {place}; ln -sfn /usr/lib/uml/modules {place}/modules; modprobe -d /run/uml -a {' '.join(names)}"
 
 
+def _first(pid: int) -> None:
+    """Before others: time that they take from it, its kernel counts as its processes'. sched(7), autogroups."""
+    os.setpriority(os.PRIO_PROCESS, pid, -15)
+    try:
+        Path(f"/proc/{pid}/autogroup").write_text("-15")
+    except OSError:  # this kernel has none
+        pass
+
+
 def run(script: str, timeout: float = 240) -> Done:
     """Boot, run `script` as root with sh, power off. Raises `AssertionError` when the host did not come through."""
     # Not below /tmp, which the virtual host has one of its own of.
@@ -56,6 +65,7 @@ def run(script: str, timeout: float = 240) -> Done:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        _first(booted.pid)
         try:
             output, _ = booted.communicate(timeout=timeout)
         finally:
