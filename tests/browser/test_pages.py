@@ -71,6 +71,21 @@ def test_the_dashboard(notebook: Any) -> None:
     expect(output.locator(".nbc-page").first).not_to_contain_text("db")
 
 
+def test_a_view_whose_script_came_late_follows_all_the_same(notebook: Any) -> None:
+    page = notebook(RUN, "%lab processes")
+    page.forgiven = ("Failed to initialize model",)
+    # anywidget's two seconds are over before they begin.
+    page.page.evaluate(
+        "() => { AbortSignal.timeout = () => { "
+        "const over = new AbortController(); setTimeout(() => over.abort(), 0); return over.signal; }; }"
+    )
+    page.run(0)
+    output = page.run(1)
+    expect(output).to_contain_text("sleep 1000")
+    page.python("%container run -d --name later busybox sleep 4321")
+    expect(output).to_contain_text("sleep 4321")
+
+
 def test_fifty_cells_stay_quick_and_a_restart_leaves_nothing(notebook: Any) -> None:
     page = notebook(RUN, *["%container namespaces"] * 48, "%lab topology")
     # On a busy machine, anywidget says that a model took it longer than two seconds; and what JupyterLab had asked of

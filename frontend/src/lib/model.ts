@@ -5,6 +5,8 @@ export interface WidgetModel {
   send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[] | ArrayBufferView[]): void;
   on(name: string, callback: (...args: any[]) => void): void;
   off(name: string | null, callback?: ((...args: any[]) => void) | null): void;
+  /** The line to the kernel: of the models themselves, not of those that anywidget hands a view. */
+  comm?: { on_msg(callback: (message: unknown) => unknown): void };
   widget_manager: { get_model(id: string): Promise<WidgetModel> };
 }
 

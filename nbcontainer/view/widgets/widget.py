@@ -42,6 +42,8 @@ class LiveView(anywidget.AnyWidget):
     _esm = script("widget")
     bundle = traitlets.Instance(Bundle).tag(sync=True, **ipywidgets.widget_serialization)
     snapshot = traitlets.Dict().tag(sync=True)
+    #: Its own model id, by which the script finds the model that anywidget hides from it.
+    address = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, view: Live) -> None:
         self.view = view
@@ -54,7 +56,8 @@ class LiveView(anywidget.AnyWidget):
         self._kept: deque[tuple[Mapping[str, Any], Sequence[bytes]]] = deque()
         self._stale = False
         self._timer: asyncio.TimerHandle | None = None
-        super().__init__(bundle=bundle(view.bundle), snapshot=view.snapshot(), model_id=_next_id())
+        number = _next_id()
+        super().__init__(bundle=bundle(view.bundle), snapshot=view.snapshot(), address=number, model_id=number)
         self.on_msg(self._said)
 
     @property
