@@ -97,19 +97,19 @@ def begin(container: Container, options: ExecOptions, stdio: Stdio, interactive:
             os.close(fd)
 
 
-def _attended(attendant: Waiting, request: dict[str, Any], fds: list[int], program: str) -> Process:
+def _attended(waiting: Waiting, request: dict[str, Any], fds: list[int], program: str) -> Process:
     """Have an attendant start the program. Raises what stopped it; `BlockingIOError` where it may not fork."""
-    with attendant:
-        attendant.say(request, fds)
-        message, given, _ = attendant.receive()
+    with waiting:
+        waiting.say(request, fds)
+        message, given, _ = waiting.receive()
         if not message:
-            raise attendant.ended()
+            raise waiting.ended()
         said = json.loads(message)
         if said.get("error", {}).get("errno") == errno.EAGAIN:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), program)
         if "error" in said:
             raise _failed(said["error"], program)
-        return attendant.lab.orphans.adopt(said["pid"], given[0])
+        return waiting.lab.orphans.adopt(said["pid"], given[0])
 
 
 def _forked(entering: Waiting, stdio: Stdio, program: str) -> Process:
