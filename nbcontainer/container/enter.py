@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 
 from nbcontainer.container import confine, filesystem
@@ -23,6 +24,7 @@ from nbcontainer.syscalls import capabilities, namespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, NoReturn
 
 _JOINED = (
@@ -50,8 +52,11 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
 
 def attend(expected: dict[str, Any], *, fds: list[int]) -> NoReturn:
     """Wait for a request and its descriptors on `fds[0]`; start `request["process"]` in the container, and say which
-    process it is: `{"pid": …}` with a pidfd. It is left to init. `expected` is what the process will be like; its
-    bounding set is that of `expected`.
+    process it is: `{"pid": …}` with a pidfd. It is left to init, unless it ends within `request["patience"]`
+    milliseconds: then its `status` is said too. An error by which it could not fork (EAGAIN) comes with the standard
+    input, output and error that it had been given.
+
+    `expected` is what the process will be like; its bounding set is that of `expected`.
     """
     sync = socket.socket(fileno=fds[0])
     entry = Entry(sync)
@@ -62,10 +67,24 @@ def attend(expected: dict[str, Any], *, fds: list[int]) -> NoReturn:
         request = json.loads(message)
         program = entry.enter(request, given, _JOINED | namespaces.CLONE_NEWPID)
         pid = confine.start(request["process"], program)
-        socket.send_fds(sync, [b'{"pid": %d}' % pid], [os.pidfd_open(pid)])
+        pidfd = os.pidfd_open(pid)
+        os.closerange(0, 3)  # the program's own end is the end of its output
+        status = status_within(request["patience"], pid, pidfd)
+        socket.send_fds(sync, [json.dumps({"pid": pid, "status": status}).encode()], [pidfd])
+        # Not to end right away: whoever hears us runs on this processor, after what it does already.
+        sync.recv(1)
+    except BlockingIOError as error:
+        entry.fail(error, [0, 1, 2])
     except BaseException as error:
         entry.fail(error)
     os._exit(0)
+
+
+def status_within(milliseconds: int, pid: int, pidfd: int) -> int | None:
+    """The status (wait(2)) of the child `pid` if it ends within so long."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return os.waitpid(pid, 0)[1] if poll.poll(milliseconds) else None
 
 
 def drop_bounding(process_: dict[str, Any]) -> None:
@@ -111,9 +130,9 @@ class Entry:
         confine.become(arguments, filter_, user, Recorder())
         return program
 
-    def fail(self, error: BaseException) -> NoReturn:
-        """Say why, and end."""
+    def fail(self, error: BaseException, unused: Sequence[int] = ()) -> NoReturn:
+        """Say why, give back descriptors that somebody else can use, and end."""
         exit_code = confine.exit_code_for(error) if self.stage == "command" else 125
         said = {**inside.describe(error), "stage": self.stage, "exit_code": exit_code}
-        self.sync.send(json.dumps({"error": said}).encode())
+        socket.send_fds(self.sync, [json.dumps({"error": said}).encode()], unused)
         os._exit(exit_code)

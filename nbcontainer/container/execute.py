@@ -16,13 +16,16 @@ from nbcontainer.container.options import ExecOptions
 from nbcontainer.container.stdio import Stdio, Watcher
 from nbcontainer.container.waiting import Waiting
 from nbcontainer.errors import Conflict, NbcontainerError, StartFailed
-from nbcontainer.lab.process import Process
+from nbcontainer.lab.process import Process, exit_code_of
 
 if TYPE_CHECKING:
     from nbcontainer.container.container import Container
 
 #: Seconds that a container which nobody can join any more may take to end.
 PATIENCE = 1
+
+#: Milliseconds that an attendant gives its program to end before it says which it is: one word instead of two.
+SHORT = 3
 
 #: A sink of bytes, such as `sys.stdout.buffer.write`.
 Sink = Callable[[bytes], object]
@@ -70,17 +73,25 @@ def begin(container: Container, options: ExecOptions, stdio: Stdio, interactive:
     process_spec, user, filter_ = launch.exec_process(container, options)
     ends = [] if options.tty else stdio.pipes(interactive)
     cgroups = container.cgroup.join_descriptors() if container.cgroup is not None else []
-    request = {"process": process_spec, "user": user, "seccomp": filter_ is not None, "stdio": len(ends)}
-    fds = [target.pidfd, *([filter_] if filter_ is not None else []), *ends, *cgroups]
+    request = {
+        "process": process_spec,
+        "user": user,
+        "seccomp": filter_ is not None,
+        "stdio": len(ends),
+        "patience": 0 if interactive or options.detach else SHORT,
+    }
+    ours = [target.pidfd, *([filter_] if filter_ is not None else [])]
     if not options.tty:
         stdio.serve()  # while it enters: its first word is then heard at once
     program = options.command[0]
     try:
         if attendant.may_serve(container, options):
             try:
-                return _attended(container.owner.attendants.take(process_spec), request, fds, program)
+                waiting = container.owner.attendants.take(process_spec)
+                return _attended(waiting, request, ours, ends, cgroups, program)
             except BlockingIOError:
                 pass  # no process more in its pids limit, where an attendant is one for a moment
+        fds = [*ours, *ends, *cgroups]
         return _forked(Waiting(container.lab, enter.main, request, fds=fds, pidns=target.pidfd), stdio, program)
     except (NbcontainerError, OSError) as error:
         stdio.discard()
@@ -93,23 +104,39 @@ def begin(container: Container, options: ExecOptions, stdio: Stdio, interactive:
             raise error from None
         raise Conflict(f"Container {container.id} is not running") from None
     finally:
-        for fd in (*ends, *cgroups):
-            os.close(fd)
+        _close(ends)
+        _close(cgroups)
 
 
-def _attended(waiting: Waiting, request: dict[str, Any], fds: list[int], program: str) -> Process:
-    """Have an attendant start the program. Raises what stopped it; `BlockingIOError` where it may not fork."""
+def _close(fds: list[int]) -> None:
+    while fds:
+        os.close(fds.pop())
+
+
+def _attended(
+    waiting: Waiting, request: dict[str, Any], ours: list[int], ends: list[int], cgroups: list[int], program: str
+) -> Process:
+    """Have an attendant start the program. Raises what stopped it; `BlockingIOError` where it may not fork.
+
+    It has the `ends` of the program's output alone, so that they end with it, and gives them back if it may not.
+    """
     with waiting:
-        waiting.say(request, fds)
+        waiting.say(request, [*ours, *ends, *cgroups])
+        _close(ends)
         message, given, _ = waiting.receive()
         if not message:
             raise waiting.ended()
         said = json.loads(message)
         if said.get("error", {}).get("errno") == errno.EAGAIN:
+            ends += given
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), program)
         if "error" in said:
             raise _failed(said["error"], program)
-        return waiting.lab.orphans.adopt(said["pid"], given[0])
+        if said["status"] is None:
+            return waiting.lab.orphans.adopt(said["pid"], given[0])
+        process = Process(said["pid"], given[0])
+        process.finish(exit_code_of(said["status"]))
+        return process
 
 
 def _forked(entering: Waiting, stdio: Stdio, program: str) -> Process:

@@ -59,7 +59,7 @@ class Launch:
             "stdio": len(stdio),
             "binds": list(binds),
         }
-        self.setup.say(request, [*stdio, *binds.values(), *([filter_] if filter_ is not None else [])])
+        self.setup.ask(request, [*stdio, *binds.values(), *([filter_] if filter_ is not None else [])])
         self.close_theirs()
 
     def wire(self) -> None:

@@ -35,7 +35,7 @@ KINDS = {
     "cgroup": namespaces.CLONE_NEWCGROUP,
 }
 #: The largest message, and the most descriptors that go with one.
-MESSAGE = 1 << 17
+MESSAGE = 1 << 16
 DESCRIPTORS = 128
 
 
@@ -88,8 +88,10 @@ def main(expected: dict[str, Any], joined: list[str], *, fds: list[int]) -> NoRe
     try:
         prepared = Prepared(expected, dict(zip(joined, fds[1:], strict=True)))
         rehearse(expected["process"])
+        cpus = os.sched_getaffinity(0)
         prepared.say(sync)
         message, given = receive(sync)
+        os.sched_setaffinity(0, cpus)  # that it came on another was `SetUp.ask`
         trace = prepared.trace
         trace.resume()
         request = json.loads(message)
@@ -137,6 +139,7 @@ def rehearse(expected: dict[str, Any]) -> None:
     except OSError:
         pass
     capabilities.mask(arguments["capabilities"]["bounding"])
+    confine.rehearse()
 
 
 def receive(sync: socket.socket) -> tuple[bytes, list[int]]:

@@ -9,12 +9,14 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from nbcontainer.container import setup
 from nbcontainer.container.waiting import Waiting
 from nbcontainer.errors import LabError, NbcontainerError
 from nbcontainer.lab.handle import Handle, PidNamespace
+from nbcontainer.syscalls import process
 
 #: The pid of the lab's first container; init's other children count from `init.LAST_PID` on.
 FIRST_PID = 2
@@ -35,6 +37,21 @@ class SetUp(Waiting):
         self._mounts = -1
         given = without_filter(expected), list(joined)
         super().__init__(lab, setup.main, *given, fds=list(joined.values()), pidns=pidns, number=number)
+        self._outside_pid = self.process.outside_pid()
+
+    def ask(self, request: dict[str, Any], fds: Sequence[int]) -> None:
+        """Send it the request; it sets to work on another processor, as the caller goes on working on this one.
+
+        The kernel takes who writes to a socket to sleep soon, and wakes the reader on the same processor (WF_SYNC); on
+        a virtual machine it even takes the idle ones to be busy (vcpu_is_preempted). There it waits for its turn.
+        """
+        others = os.sched_getaffinity(0) - {process.current_cpu()}
+        try:
+            if others:
+                os.sched_setaffinity(self._outside_pid, others)
+        except OSError:
+            pass  # where it may not be moved, or has ended
+        self.say(request, fds)
 
     def ready(self) -> None:
         """Wait until it has its network namespace and a netlink socket there. Raises what stopped it."""

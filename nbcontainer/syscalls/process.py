@@ -1,4 +1,4 @@
-"""What a process may say about itself: prctl(2), signal(2), close_range(2)."""
+"""What a process may ask and say about itself: prctl(2), signal(2), close_range(2), sched_getcpu(3)."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ul
 def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
     """prctl(2)."""
     return check(libc.prctl(option, a, b, c, d), "prctl")
+
+
+def current_cpu() -> int:
+    """sched_getcpu(3): the processor that the calling thread runs on."""
+    return check(libc.sched_getcpu(), "sched_getcpu")
 
 
 def set_name(name: str) -> None:

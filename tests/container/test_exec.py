@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nbcontainer.container.container import Container
+from nbcontainer.container.execute import ExecResult
 from nbcontainer.errors import Conflict, StartFailed
 from nbcontainer.runtime import Lab
 
@@ -124,6 +125,16 @@ def test_signals_timeouts_and_exit_codes_of_one_that_was_attended(lab: Any) -> N
         assert caught.value.exit_code == code
     c.exec(["sleep", "1000"], detach=True)
     assert [row["CMD"] for row in c.top()] == ["sleep 1000", "sleep 1000"]
+
+
+def test_what_a_short_one_leaves_behind_ends_with_the_wait_for_it(lab: Any) -> None:
+    c = idle(lab, init=True)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            c.exec(["sh", "-c", "sleep 2000 & exit 3"], timeout=0.3)
+        wait_for_attendant(lab)
+    assert [row["CMD"] for row in c.top()] == ["sleep 1000"]
+    assert c.exec(["sh", "-c", "(sleep 0.1; echo late) & exit 3"]) == ExecResult(3, b"late\n", b"")
 
 
 def test_an_attendant_that_was_killed_is_not_missed(lab: Any) -> None:
