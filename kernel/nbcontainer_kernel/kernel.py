@@ -91,3 +91,10 @@ class ContainersKernel(IPythonKernel):
                 "metadata": {},
             }
         return super().do_inspect(code, cursor_pos, detail_level, omit_sections)  # type: ignore[no-untyped-call]
+
+    def do_history(self, *args: Any, **request: Any) -> Any:
+        """Every entry has its session's own number, as the protocol wants it: IPython calls the present one 0."""
+        reply = super().do_history(*args, **request)  # type: ignore[no-untyped-call]
+        present = self._shell.history_manager.session_number
+        reply["history"] = [(session or present, *entry) for session, *entry in reply["history"]]
+        return reply

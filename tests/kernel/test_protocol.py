@@ -39,9 +39,6 @@ class TestProtocol(jupyter_kernel_test.KernelTests):  # type: ignore[misc]
         {"code": "docker ps", "mime": "text/html"},
     ]
     code_history_pattern = "1?2*"
-    supported_history_operations = (
-        "tail",
-        "search",
-    )  # ipykernel calls the present session 0, which "range" does not expect
+    supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "docker run"
     code_clear_output = "from IPython.display import clear_output; clear_output()"
