@@ -12,8 +12,8 @@ import stat
 from nbcontainer.build import modes
 from nbcontainer.container import changes
 from nbcontainer.errors import ImageError, InvalidArgument
+from nbcontainer.image.changeset import WHITEOUT, Layer
 from nbcontainer.image.tar import Entry, Tar
-from nbcontainer.image.unpack import WHITEOUT, Layer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

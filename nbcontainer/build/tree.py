@@ -13,7 +13,7 @@ import stat
 
 from nbcontainer.build.patterns import Ignored, component, is_pattern
 from nbcontainer.errors import InvalidArgument
-from nbcontainer.image.unpack import DEEPEST
+from nbcontainer.image.changeset import DEEPEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from nbcontainer.image.unpack import OPAQUE_ATTRIBUTE, is_whiteout
+from nbcontainer.image.changeset import OPAQUE_ATTRIBUTE, is_whiteout
 
 
 def count(tops: list[str]) -> dict[str, int]:

@@ -16,10 +16,10 @@ import os
 import stat
 
 from nbcontainer.errors import ImageError
+from nbcontainer.image.changeset import DEEPEST, OPAQUE, WHITEOUT, is_whiteout
 from nbcontainer.image.contents import is_opaque
 from nbcontainer.image.tar import Entry, Kind
 from nbcontainer.image.tar_writer import Sum, TarWriter
-from nbcontainer.image.unpack import DEEPEST, OPAQUE, WHITEOUT, is_whiteout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
