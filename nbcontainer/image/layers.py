@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import struct
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -20,9 +19,8 @@ from nbcontainer.image.store import Store, layer_directory
 from nbcontainer.image.unpacking import Unpacking
 from nbcontainer.lab.files import remove_tree
 from nbcontainer.lab.handle import Handle
+from nbcontainer.lab.home import spread
 
-#: ioctl_iflags(2): FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, and FS_TOPDIR_FL.
-_GETFLAGS, _SETFLAGS, _TOPDIR = 0x80086601, 0x40086602, 0x00020000
 #: Layers of one image that are unpacked at the same time.
 AT_ONCE = 3
 
@@ -186,7 +184,7 @@ class Layers:
     def _make_directory(self) -> None:
         try:
             self._directory.mkdir(mode=0o700)
-            _spread(self._directory)
+            spread(self._directory)
         except FileExistsError:
             pass
         if os.geteuid() == 0:
@@ -198,22 +196,6 @@ class Layers:
         """Remove what killed processes have left half-unpacked, and what was discarded."""
         if any(path.name.endswith(unpack.UNFINISHED) for path in self._directory.glob("*")):
             self._lab.call(unpack.sweep, str(self._directory))
-
-
-def _spread(directory: Path) -> None:
-    """Tell ext4 that what is in `directory` has nothing to do with each other (chattr(1), "T").
-
-    It then puts each layer's files somewhere else. Else they would all be put where others have just been removed, and
-    there, without a journal, each new file looks through every inode that is not to be used again yet.
-    """
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        (flags,) = struct.unpack("l", fcntl.ioctl(fd, _GETFLAGS, bytes(struct.calcsize("l"))))
-        fcntl.ioctl(fd, _SETFLAGS, struct.pack("l", flags | _TOPDIR))
-    except OSError:
-        pass  # another file system
-    finally:
-        os.close(fd)
 
 
 class Attempt:

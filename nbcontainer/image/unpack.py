@@ -88,8 +88,8 @@ def _alone(directory: str, name: str | None) -> Iterator[None]:
 def _beside(directory: str) -> Iterator[str]:
     """An empty directory to fill, held.
 
-    Its name is a new one every time: ext4 chooses by the name where on the disk to put it (`layers._spread`), and where
-    the same layer has just been removed, files are slow to make.
+    Its name is a new one every time: ext4 chooses by the name where on the disk to put it (`lab.home.spread`), and
+    where the same layer has just been removed, files are slow to make.
     """
     path = f"{directory}/{os.urandom(12).hex()}{UNFINISHED}"
     held = locks.hold(path)

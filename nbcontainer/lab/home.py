@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbcontainer.errors import Unavailable
+
+#: ioctl_iflags(2): FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, and FS_TOPDIR_FL.
+_GETFLAGS, _SETFLAGS, _TOPDIR = 0x80086601, 0x40086602, 0x00020000
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,28 @@ class Home:
                 if not directory.is_dir():
                     directory.mkdir(mode, exist_ok=True)
                     directory.chmod(mode)  # whatever the umask
+                    if directory == self.labs:
+                        spread(directory)
         except OSError as error:
             raise Unavailable(
                 f"cannot make {error.filename}: {error.strerror}; set NBCONTAINER_HOME to a directory you can write"
             ) from None
+
+
+def spread(directory: Path) -> None:
+    """Tell ext4 that what is in `directory` has nothing to do with each other (chattr(1), "T").
+
+    It then puts each directory's files somewhere else, by its name. Else all would be put where others have just been
+    removed, and there, without a journal, each new file looks through every inode that is not to be used again yet.
+    """
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        (flags,) = struct.unpack("l", fcntl.ioctl(fd, _GETFLAGS, bytes(struct.calcsize("l"))))
+        fcntl.ioctl(fd, _SETFLAGS, struct.pack("l", flags | _TOPDIR))
+    except OSError:
+        pass  # another file system
+    finally:
+        os.close(fd)
 
 
 def default_home() -> Home:
