@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import threading
 from collections.abc import Sequence
@@ -46,12 +47,18 @@ class SetUp(Waiting):
         a virtual machine it even takes the idle ones to be busy (vcpu_is_preempted). There it waits for its turn.
         """
         others = os.sched_getaffinity(0) - {process.current_cpu()}
-        try:
-            if others:
+        # One that is not ready is awake, and has not noted yet on which processors it may run.
+        if others and self._has_spoken():
+            try:
                 os.sched_setaffinity(self._outside_pid, others)
-        except OSError:
-            pass  # where it may not be moved, or has ended
+            except OSError:
+                pass  # where it may not be moved, or has ended
         self.say(request, fds)
+
+    def _has_spoken(self) -> bool:
+        poll = select.poll()
+        poll.register(self.sync, select.POLLIN)
+        return bool(poll.poll(0))
 
     def ready(self) -> None:
         """Wait until it has its network namespace and a netlink socket there. Raises what stopped it."""

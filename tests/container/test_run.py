@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -316,6 +317,14 @@ def test_a_terminal_below_init(lab: Any) -> None:
     c.write(b"typed\n")
     assert c.wait(30) == 0
     assert "got typed" in c.logs()
+
+
+def test_it_may_run_on_every_processor_that_the_notebook_may(lab: Any) -> None:
+    may = f"Cpus_allowed_list:\t{Path('/proc/self/status').read_text().partition('Cpus_allowed_list:')[2].split()[0]}\n"
+    for pause in (0, 0, 0.2, 0.2, 0.2):  # with nothing made ahead, and with a set-up process that waits
+        time.sleep(pause)
+        c = lab.containers.run("busybox", ["grep", "Cpus_allowed_list", "/proc/self/status"])
+        assert c.logs() == may
 
 
 def test_trace_tells_every_step(lab: Any) -> None:
