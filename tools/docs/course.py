@@ -52,6 +52,12 @@ def made() -> dict[str, str]:
     return pages
 
 
+def shown(name: str, source: str) -> str:
+    """What the cell `source` of a notebook showed when it was saved."""
+    cell = next(cell for cell in _notebooks()[name].cells if cell.source == source)
+    return _shown(cell.outputs[-1].data, cell.outputs[-1])
+
+
 def _cell(cell: Any) -> str:
     if cell.cell_type != "code":
         return str(cell.source)
@@ -72,8 +78,10 @@ def _cell(cell: Any) -> str:
 def _shown(data: dict[str, str], output: Any) -> str:
     """The best form that needs no script."""
     if "image/png" in data:
-        said = escape(_plain(data))
-        return f'<p class="shown"><img alt="{said}" src="data:image/png;base64,{data["image/png"].strip()}"></p>'
+        said = output.get("metadata", {}).get("image/png", {})
+        alt, width = escape(said.get("alt", _plain(data))), said.get("width", "")
+        drawn = data["image/png"].strip()
+        return f'<p class="shown"><img alt="{alt}" width="{width}" src="data:image/png;base64,{drawn}"></p>'
     if "image/svg+xml" in data:
         drawn = base64.b64encode(data["image/svg+xml"].encode()).decode()
         return f'<p class="shown"><img alt="{escape(_plain(data))}" src="data:image/svg+xml;base64,{drawn}"></p>'

@@ -34,6 +34,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """`[[picture NAME: what it shows]]` in a line of its own is a picture that the product has drawn."""
+    """`<!-- picture NAME: what it shows -->` in a line of its own is a picture that the product has drawn."""
     up = "../" * page.file.src_uri.count("/")
     return pictures.placed(markdown, up)

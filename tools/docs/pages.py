@@ -23,19 +23,6 @@ HERE = {
     "CONTRIBUTING.md": ("how/contributing.md", "Working on it"),
 }
 
-#: Pictures that stand at the end of a part of docs/architecture.md, by its heading.
-SHOWN = {
-    "The lab and its processes": "[[picture processes: the processes of a lab with two containers]]",
-    "`run`, step by step": "[[picture namespaces: whose namespace two containers are in]]",
-    "Networks": "[[picture network: a network with two containers]]",
-    "Network namespaces by hand, and packets": (
-        "[[picture talk: a client pings its server, then begins a connection]]"
-    ),
-    "Topologies": "[[picture tree: a tree of switches with four hosts]]",
-    "Overlay networks": "[[picture tunnel: on the cable between two nodes, a ping from a container to another]]",
-    "Layers: written, saved, looked at": "[[picture layers: the layers of a container, its own on top]]",
-}
-
 
 def made() -> dict[str, str]:
     """Every page, by its path."""
@@ -98,15 +85,11 @@ def architecture_navigation() -> list[str | dict[str, str]]:
 def architecture() -> dict[str, str]:
     """docs/architecture.md, a page for each part."""
     found = parts(ROOT / "docs/architecture.md")
-    missing = SHOWN.keys() - found.keys()
-    if missing:
-        raise KeyError(f"docs/architecture.md has no part {', '.join(sorted(missing))}: see SHOWN in {__file__}")
     head = linked(found.pop(""), "../")
     contents = "\n".join(f"- [{title}]({slug(title)}.md)" for title in found)
-    pages = {"how/index.md": f"{head.strip()}\n\n[[picture lab: a lab with two networks]]\n\n{contents}\n"}
+    pages = {"how/index.md": f"{head.strip()}\n\n{contents}\n"}
     for title, text in found.items():
-        picture = f"\n\n{SHOWN[title]}\n" if title in SHOWN else ""
-        pages[f"how/{slug(title)}.md"] = f"# {title}\n\n{raised(linked(text, '../'))}{picture}"
+        pages[f"how/{slug(title)}.md"] = f"# {title}\n\n{raised(linked(text, '../'))}"
     return pages
 
 

@@ -1,4 +1,7 @@
-"""Pictures for the pages, drawn by the product itself from a lab that is started for it: the same letters each time."""
+"""Pictures for the pages, drawn by the product itself from labs that are started for them.
+
+The same letters each time, but for those in `TIMED`.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,23 @@ import re
 from functools import cache
 from html import escape
 
-from nbcontainer import Capture, Cluster, Container, Lab, Topology
+from nbcontainer import Lab, Topology
 from nbcontainer.harness.fixtures import have
-from nbcontainer.magics.capture import Names
-from nbcontainer.network.capture.talk import Talk
+from nbcontainer.view import html
+from nbcontainer.view.container_steps import ContainerSteps
 from nbcontainer.view.lab_processes import COLUMNS, LabProcesses
 from nbcontainer.view.lab_topology.topology import LabTopology
-from nbcontainer.view.layers import stack_html
 from nbcontainer.view.namespaces import namespace_table
 from nbcontainer.view.objects import network_html
 from nbcontainer.view.packets import capture_html, talk_html
 from nbcontainer.view.tables import Table
 from nbcontainer.view.topology import topology_html
+from tools.docs import course, ends, runs, sources
+from tools.docs.messages import heard
 
-PLACE = re.compile(r"^\[\[picture (\w+): (.+)\]\]$", re.MULTILINE)
+PLACE = re.compile(r"^<!-- picture (\w+): (.+) -->$", re.MULTILINE)
+#: How long something took is drawn in these.
+TIMED = frozenset({"steps"})
 
 
 def placed(markdown: str, up: str) -> str:
@@ -49,37 +55,27 @@ def made() -> dict[str, str]:
         client = lab.containers.run("busybox", ["sleep", "1000"], name="client", detach=True, network="backend")
         client.connect("front")
         client.exec(["sh", "-c", "echo mine > /home/note; rm /etc/group"])
-        return {
+        drawn = {
             "lab": LabTopology(lab).svg(),
+            "lab_text": html.framed(f'<pre class="nbc-screen">{escape(LabTopology(lab).text())}</pre>'),
             "network": network_html(lab.networks.get("backend")),
             "namespaces": namespace_table(lab, [web, client])._repr_html_(),
             "processes": Table("Processes of the lab", COLUMNS, tuple(LabProcesses(lab).rows))._repr_html_(),
-            "layers": stack_html(client.layers),
-            "talk": talk_html(_talk(lab, client)),
-            "tree": topology_html(Topology.tree(2, 2)),
-            "tunnel": capture_html(_tunnel()),
+            "changes": runs.changes(client)._repr_html_(),
+            "talk": talk_html(runs.talk(lab, client)),
+            "build": runs.build(lab).html(),
+            "layers": runs.layers(lab)._repr_html_(),
+            "pull": runs.pull(lab).html(),
+            "doctor": runs.doctor(lab)._repr_html_(),
         }
-
-
-def _talk(lab: Lab, client: Container) -> Talk:
-    """A ping, and how a connection begins: seen on the client's own link. What TCP says later is a matter of time."""
-    filter = "arp or icmp or tcp[tcpflags] & tcp-syn != 0"
-    with Capture("eth0", filter, netns=client.netns, names=Names(lab)) as capture:
-        client.exec(["ping", "-c", "2", "web"])
-        client.exec(["wget", "-qO-", "http://web/hostname"])
-    return capture.diagram
-
-
-def _tunnel() -> Capture:
-    """A ping from a container of one node to one of another, seen on the cable between the nodes."""
-    with Lab() as node1, Lab() as node2, Cluster(node1, node2):
-        for node in (node1, node2):
-            node.networks.create("net", driver="overlay")
-        process1, _ = (
-            node.containers.run("busybox", ["sleep", "1000"], name=name, detach=True, network="net")
-            for node, name in ((node1, "process1"), (node2, "process2"))
-        )
-        with Capture("underlay0", "udp port 4789", netns=node1.netns.host) as capture:
-            process1.exec(["ping", "-c", "1", "process2"])
-            capture.wait(2)
-        return capture
+    return drawn | {
+        "steps": ContainerSteps(runs.quickest()).svg(),
+        "messages": talk_html(heard()),
+        "ends": ends.left()._repr_html_(),
+        "tree": topology_html(Topology.tree(2, 2)),
+        "tunnel": capture_html(runs.tunnel()),
+        "twice": runs.twice()._repr_html_(),
+        "usage": course.shown("02-cgroups", "demo.plot()"),
+        "rooms": sources.rooms(),
+        "lines": sources.lines()._repr_html_(),
+    }
