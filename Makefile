@@ -15,7 +15,7 @@ help:
 	@echo "make course-v2  all lessons on a virtual host with cgroup v2, as root and as an ordinary user; takes root"
 	@echo "make frontend  the widgets' scripts: types, tests, and that those committed are what their sources give"
 	@echo "make docs    the documentation, in site/"
-	@echo "make bench   speed and size, beside Docker and runc"
+	@echo "make bench   speed and size, beside Docker, Podman and runc"
 	@echo "make clean   remove .venv"
 
 setup: .venv/setup

@@ -1,11 +1,11 @@
-"""Speed and size beside Docker, runc and Mininet, from inside a process as big as a notebook's kernel.
+"""Speed and size beside Docker, Podman, runc and Mininet, from inside a process as big as a notebook's kernel.
 
     python benchmarks/run.py            the table
     python benchmarks/run.py --trace    where the time of one container goes
 
 All sides take turns in one run, so only ratios count; medians, with the least and the most behind them. The
-peers do what we do: the same root, limits, capabilities and seccomp profile. They give their containers no
-user namespace, ours always have one.
+peers do what we do: the same root, limits, capabilities and seccomp profile (of the last two, Podman has its own).
+They give their containers no user namespace, ours always have one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from benchmarks.namespaces import namespaces
 from benchmarks.topologies import topologies
 from nbcontainer.errors import NotFound, Unavailable
 from nbcontainer.runtime import Lab, current_lab
-from tests.peers import Docker, Runc, missing
+from tests.peers import Docker, Podman, Runc, missing
 
 #: Bytes of memory that the process has, so that it is as hard to fork as a kernel with data in it.
 KERNEL = 300 << 20
@@ -71,32 +71,38 @@ def typed(shell: Any, line: str) -> Callable[[], object]:
     return run
 
 
-def runs(lab: Lab, shell: Any, docker: Docker | str, count: int) -> list[Row]:
+def peer(name: str, of: Docker | Podman | str, *argv: str) -> Peer:
+    """What a peer's client does with these arguments, or why it cannot."""
+    return Peer(name, of if isinstance(of, str) else command(of.argv(*argv)))
+
+
+def runs(lab: Lab, shell: Any, docker: Docker | str, podman: Podman | str, count: int) -> list[Row]:
     """From start to exit and removed, on the bridge."""
     limits = limits_here(lab)
     options = [f"--{name.replace('_', '-')}={value}" for name, value in limits.items()]
     line = ["run", "--rm", *options, "busybox", "true"]
-    peer = Peer("docker run --rm", docker if isinstance(docker, str) else command(docker.argv(*line)))
+    theirs = peer("docker run --rm", docker, *line)
 
     def ours() -> None:
         lab.containers.run("busybox", ["true"], rm=True, **limits)
 
     magic = typed(shell, f"%container {' '.join(line)}")
     return [
-        versus("run --rm busybox true, on the bridge", ours, peer, 40, 80, count=count),
-        versus("the same, typed: %container run --rm …", magic, peer, 40, 80, count=count),
+        versus("run --rm busybox true, on the bridge", ours, theirs, 40, 80, count=count),
+        versus("the same, typed: %container run --rm …", magic, theirs, 40, 80, count=count),
+        versus("the same, beside Podman", ours, peer("podman run --rm", podman, *line), 1, count=count),
     ]
 
 
 def runs_alone(lab: Lab, runc: Runc | str, count: int) -> Row:
     """The same with --network none, which is all that runc does."""
     limits = limits_here(lab)
-    peer = Peer("runc run", runc if isinstance(runc, str) else command(same_by_runc(lab, runc, limits)))
+    theirs = Peer("runc run", runc if isinstance(runc, str) else command(same_by_runc(lab, runc, limits)))
 
     def ours() -> None:
         lab.containers.run("busybox", ["true"], rm=True, network="none", **limits)
 
-    return versus("run --rm busybox true, --network none", ours, peer, 4, 8, count=count)
+    return versus("run --rm busybox true, --network none", ours, theirs, 4, 8, count=count)
 
 
 def same_by_runc(lab: Lab, runc: Runc, limits: dict[str, Any]) -> list[str]:
@@ -113,15 +119,24 @@ def same_by_runc(lab: Lab, runc: Runc, limits: dict[str, Any]) -> list[str]:
     return runc.argv("run", "--bundle", str(bundle), "true")
 
 
-def execs(lab: Lab, docker: Docker | str, count: int) -> Row:
+def execs(lab: Lab, docker: Docker | str, podman: Podman | str, count: int) -> list[Row]:
     """One more process in a container that runs."""
     container = lab.containers.run("busybox", ["sleep", "1000000"], detach=True)
+    idle_one = ("run", "--detach", "--name", "idle", "busybox", "sleep", "1000000")
     if isinstance(docker, Docker):
-        docker.docker("run", "--detach", "--name", "idle", "busybox", "sleep", "1000000")
-    peer = Peer("docker exec", docker if isinstance(docker, str) else command(docker.argv("exec", "idle", "true")))
-    row = versus("exec true", lambda: container.exec(["true"]), peer, 20, count=count)
+        docker.docker(*idle_one)
+    if isinstance(podman, Podman):
+        podman.podman(*idle_one)
+
+    def ours() -> None:
+        container.exec(["true"])
+
+    rows = [
+        versus("exec true", ours, peer("docker exec", docker, "exec", "idle", "true"), 20, count=count),
+        versus("the same, beside Podman", ours, peer("podman exec", podman, "exec", "idle", "true"), 1, count=count),
+    ]
     container.remove(force=True)
-    return row
+    return rows
 
 
 def labs(count: int) -> Row:
@@ -207,7 +222,7 @@ def trace(lab: Lab, count: int) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Speed and size of nbcontainer beside Docker and runc.")
+    parser = argparse.ArgumentParser(description="Speed and size of nbcontainer beside Docker, Podman and runc.")
     parser.add_argument("--trace", action="store_true", help="show where the time of one container goes")
     parser.add_argument("--count", type=int, default=40, help="samples of each side (default 40)")
     arguments = parser.parse_args()
@@ -225,11 +240,12 @@ def main() -> None:
         shell.history_manager.enabled = False
         shell.extension_manager.load_extension("nbcontainer")
         docker = missing("docker", "dockerd", "busybox") or stack.enter_context(Docker())
+        podman = missing("podman", "busybox") or stack.enter_context(Podman())
         runc = missing("runc", "busybox") or stack.enter_context(Runc())
         rows = [
-            *runs(lab, shell, docker, arguments.count),
+            *runs(lab, shell, docker, podman, arguments.count),
             runs_alone(lab, runc, arguments.count),
-            execs(lab, docker, arguments.count),
+            *execs(lab, docker, podman, arguments.count),
             *idle(lab, shell),
             labs(arguments.count),
             commits(lab, docker),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.peers import Docker, Runc, missing
+from tests.peers import Docker, Podman, Runc, missing
 
 # No test is about time: on a busy machine an example may take as long as it likes.
 settings.register_profile("nbcontainer", deadline=None)
@@ -115,6 +115,16 @@ def dockerd() -> Iterator[Docker]:
         pytest.skip(why)
     with Docker() as docker:
         yield docker
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """Podman with the image busybox: `podman.podman("run", "--rm", "busybox", "true")`."""
+    why = missing("podman", "busybox")
+    if why:
+        pytest.skip(why)
+    with Podman() as podman:
+        yield podman
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""Docker and runc beside us: a daemon of our own that the machine does not notice, and bundles for runc.
+"""Docker, Podman and runc beside us: a daemon of our own that the machine does not notice, and bundles for runc.
 
-Both come from packages (tools/packages-test.txt), need root, and are shut in namespaces of their own, so that
+All come from packages (tools/packages-test.txt), need root, and are shut in namespaces of their own, so that
 the machine's interfaces, packet filters and mounts stay as they are. Only cgroups are the machine's: they are
 made below one directory, which is removed at the end.
 """
@@ -24,8 +24,14 @@ from typing import Any, Self
 CGROUPS = Path("/sys/fs/cgroup")
 #: The daemon and its client by path: another client may be first on PATH.
 PROGRAMS = {"docker": "/usr/bin/docker", "dockerd": "/usr/sbin/dockerd", "runc": "/usr/sbin/runc"}
+#: What runs a peer in namespaces of its own. However this process ends, it ends too, and all of its own with its pid
+#: namespace.
+APART = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
 PACKAGES = {"docker": "docker.io", "dockerd": "docker.io", "runc": "runc", "busybox": "busybox-static"}
-PACKAGES.update(mn="mininet", brctl="bridge-utils")
+PACKAGES.update(mn="mininet", brctl="bridge-utils", podman="podman")
 #: Seconds the daemon may take to answer, and to end.
 PATIENCE = 60.0
 
@@ -36,6 +42,11 @@ def missing(*programs: str) -> str | None:
     if absent:
         return f"not installed: {' '.join(absent)}"
     return "needs root" if os.geteuid() else None
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process of one thread (proc(5), /proc/PID/task/TID/children)."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def busybox_root(directory: Path) -> None:
@@ -52,6 +63,15 @@ def busybox_root(directory: Path) -> None:
         (directory / name).mkdir()
     (directory / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (directory / "etc/group").write_text("root:x:0:\n")
+
+
+def packed_root(directory: Path) -> bytes:
+    """Such a directory, made here, as a tar archive."""
+    busybox_root(directory)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.add(directory, arcname=".")
+    return packed.getvalue()
 
 
 class Peer:
@@ -88,9 +108,7 @@ class Docker(Peer):
         self.host = f"unix://{self.directory}/docker.sock"
         self.log = self.directory / "dockerd.log"
         command = [
-            # However this process ends, the daemon ends too, and all of its own with its pid namespace.
-            *("setpriv", "--pdeathsig", "KILL"),
-            *("unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"),
+            *APART,
             # Shims are left to pid 1, and dockerd is none that reaps them.
             *("docker-init", "-s", "--", PROGRAMS["dockerd"], "--host", self.host),
             *("--data-root", f"{self.directory}/data", "--exec-root", f"{self.directory}/exec"),
@@ -121,12 +139,7 @@ class Docker(Peer):
 
     def import_root(self, name: str) -> None:
         """Make the image `name` of a busybox root, with `sh` as its command, as the one on the hub."""
-        root = self.directory / "root"
-        busybox_root(root)
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as archive:
-            archive.add(root, arcname=".")
-        self.docker("import", "--change", 'CMD ["sh"]', "-", name, input=packed.getvalue())
+        self.docker("import", "--change", 'CMD ["sh"]', "-", name, input=packed_root(self.directory / "root"))
 
     def argv(self, *args: str) -> list[str]:
         """The command line of the client with these arguments."""
@@ -145,14 +158,68 @@ class Docker(Peer):
 
     def close(self) -> None:
         """End the daemon; every process, mount and interface of it ends with its namespaces."""
-        inits = Path(f"/proc/{self._daemon.pid}/task/{self._daemon.pid}/children").read_text().split()
-        for pid in inits:
-            os.kill(int(pid), signal.SIGTERM)
+        for pid in children(self._daemon.pid):
+            os.kill(pid, signal.SIGTERM)
         try:
             self._daemon.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._daemon.kill()
             self._daemon.wait()
+        super().close()
+
+
+class Podman(Peer):
+    """Podman with a store of its own, in net, mount, pid and ipc namespaces of its own that a shell keeps.
+
+    It has the image `busybox`, made from the machine's static busybox. Ends with `close()`.
+    """
+
+    #: Networks keep their state below /run and /var/lib whatever Podman is told. The shell, which lasts until
+    #: its input ends, reaps what is left to pid 1.
+    KEEP = (
+        "mount -t tmpfs run /run && mkdir /run/lock && mount -t tmpfs lib /var/lib && ip link set lo up && echo kept"
+        " && { cat; true; }"
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keeper = subprocess.Popen(
+            [*APART, "sh", "-c", self.KEEP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert self._keeper.stdout is not None
+            if self._keeper.stdout.readline() != "kept\n":
+                raise RuntimeError("podman's namespaces could not be made")
+            image = packed_root(self.directory / "busybox")
+            command = self.argv("import", "--change", 'CMD ["sh"]', "-", "busybox")
+            subprocess.run(command, input=image, check=True, capture_output=True)
+        except BaseException:
+            self.close()
+            raise
+
+    def argv(self, *args: str) -> list[str]:
+        """The command line of podman with these arguments."""
+        (keeper,) = children(self._keeper.pid)
+        if args[0] == "run":
+            # It would ask for more open files than this process may have.
+            args = ("run", "--ulimit=host", f"--cgroup-parent=/{self.cgroup}", *args[1:])
+        return [
+            *("nsenter", "--target", str(keeper), "--net", "--mount", "--ipc", "--pid"),
+            *("podman", "--root", f"{self.directory}/root", "--runroot", f"{self.directory}/run"),
+            *("--tmpdir", f"{self.directory}/tmp", "--network-config-dir", f"{self.directory}/networks"),
+            *("--storage-driver=overlay", "--cgroup-manager=cgroupfs", "--events-backend=none"),
+            *args,
+        ]
+
+    def podman(self, *args: str) -> str:
+        """What `podman ARGS` prints. Raises `AssertionError` with its error output when it fails."""
+        done = subprocess.run(self.argv(*args), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert done.returncode == 0, f"podman {' '.join(args)}: {done.stderr}"
+        return done.stdout
+
+    def close(self) -> None:
+        """End the shell; every process, mount and interface ends with its namespaces."""
+        self._keeper.communicate()
         super().close()
 
 

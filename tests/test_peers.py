@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.peers import Docker, Runc
+from tests.peers import Docker, Podman, Runc
 
 
 def machine() -> list[str]:
@@ -23,6 +23,15 @@ def test_docker_runs_a_container(dockerd: Docker) -> None:
     assert dockerd.docker("run", "--rm", "-i", "busybox", "cat", input=b"in and out") == "in and out"
     assert machine() == before
     assert not Path("/sys/class/net/docker0").exists()
+
+
+def test_podman_runs_a_container(podman: Podman) -> None:
+    before = machine()
+    podman.podman("run", "--detach", "--name=idle", "busybox", "sleep", "1000")
+    addresses = podman.podman("run", "--rm", "--memory=64m", "busybox", "ip", "-4", "-o", "address", "show", "eth0")
+    assert "inet 10.88.0.3/16" in addresses
+    assert podman.podman("exec", "idle", "echo", "inside") == "inside\n"
+    assert machine() == before
 
 
 def test_runc_runs_a_bundle(runc: Runc) -> None:
