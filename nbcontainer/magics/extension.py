@@ -82,14 +82,14 @@ def _register(ipython: Any, function: Callable[..., object], kind: str, name: st
 def _run(ipython: Any, root: Command, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> object:
     try:
         return dispatch(root, expand(line, {**ipython.user_ns, **(local_ns or {})}), cell)
-    except NbcontainerError as error:
+    except (NbcontainerError, KeyboardInterrupt) as error:
         show_in_one_line(error)
         raise
 
 
-def show_in_one_line(error: NbcontainerError) -> None:
+def show_in_one_line(error: NbcontainerError | KeyboardInterrupt) -> None:
     """Have IPython show the error without a traceback; the cell fails all the same."""
-    text = f"Error: {error}"
+    text = "Interrupted" if isinstance(error, KeyboardInterrupt) else f"Error: {error}"
     error.__dict__["_render_traceback_"] = lambda: [text]
 
 

@@ -66,6 +66,7 @@ def test_ctrl_c_ends_the_run_and_leaves_nothing(kernel: Kernel) -> None:
     cell = kernel.interrupted("%%image build\nFROM busybox\nRUN echo ready; while :; do sleep 1; done")
     assert cell.error is not None
     assert cell.error["ename"] == "KeyboardInterrupt"
+    assert cell.error["traceback"] == ["Interrupted"]
     code = (
         "import os; from nbcontainer.runtime import current_lab; lab = current_lab()\n"
         "print(lab.containers.list(all=True), os.listdir(lab.containers.directory), "
