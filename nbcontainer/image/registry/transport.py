@@ -1,8 +1,9 @@
 """HTTP to one server after another: TLS, proxies, redirects, retries with back-off, and an end when called off.
 
-Proxies come from the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), or from daemon.json; certificate authorities from
-the system, SSL_CERT_FILE, SSL_CERT_DIR, and Docker's certs.d/HOST[:PORT]/ (Docker documentation, "Verify repository
-client with certificates").
+Proxies come from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), or from daemon.json. They are of HTTP,
+http:// or https://, or of SOCKS 5 (RFC 1928, RFC 1929), socks5:// or socks5h://: both leave names to the proxy, as in
+Go's net/http. Certificate authorities come from the system, SSL_CERT_FILE, SSL_CERT_DIR, and Docker's
+certs.d/HOST[:PORT]/ (Docker documentation, "Verify repository client with certificates").
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.contrib.socks import SOCKSConnection, SOCKSProxyManager
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -173,19 +175,8 @@ class Transport:
             if insecure:
                 given["cert_reqs"] = "CERT_NONE"
                 given["assert_hostname"] = False
-        pool: urllib3.PoolManager
-        if proxy:
-            parts = urlsplit(proxy)
-            if parts.scheme not in ("http", "https"):
-                raise RegistryError(
-                    f"the proxy {parts.scheme}://{parts.hostname} is none that can be used: http and https are"
-                )
-            secret = f"{parts.username}:{parts.password or ''}" if parts.username else None
-            proxy_headers = urllib3.make_headers(proxy_basic_auth=secret) if secret else None
-            pool = urllib3.ProxyManager(proxy, proxy_headers=proxy_headers, **given)
-        else:
-            pool = urllib3.PoolManager(**given)
-        pool.pool_classes_by_scheme = _watched(self.cancel)
+        pool = _proxied(proxy, given) if proxy else urllib3.PoolManager(**given)
+        pool.pool_classes_by_scheme = _watched(self.cancel, isinstance(pool, SOCKSProxyManager))
         return pool
 
     def _context(self, host: str, insecure: bool) -> ssl.SSLContext:
@@ -222,7 +213,35 @@ def _add_certificates(context: ssl.SSLContext, directory: Path) -> None:
             context.load_cert_chain(path, path.with_suffix(".key"))
 
 
-def _watched(cancel: Cancel) -> dict[str, Any]:
+def _proxied(proxy: str, given: dict[str, Any]) -> urllib3.PoolManager:
+    """Connections through `proxy`. Raises `RegistryError`, which does not say who may use it."""
+    try:
+        parts = urllib3.util.parse_url(proxy)
+    except urllib3.exceptions.LocationParseError:
+        raise RegistryError("the proxy's address cannot be read: write SCHEME://[USER:PASSWORD@]HOST[:PORT]") from None
+    if parts.scheme not in ("http", "https", "socks5", "socks5h") or not parts.host:
+        named = f"{parts.scheme}://{parts.host or ''}"
+        raise RegistryError(f"the proxy {named} is none that can be used: http, https, socks5 and socks5h are")
+    user, _, password = (unquote(part) for part in (parts.auth or "").partition(":"))
+    if parts.scheme in ("http", "https"):
+        proxy_headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+        return urllib3.ProxyManager(proxy, proxy_headers=proxy_headers, **given)
+    there = parts._replace(scheme="socks5h", auth=None).url
+    return SOCKSProxyManager(there, user or None, password or None, **given)
+
+
+class _Socks(SOCKSConnection):
+    """One whose failures say, as those through a proxy of HTTP do, that there was a proxy."""
+
+    def _new_conn(self) -> Any:
+        try:
+            return super()._new_conn()
+        except HTTPError as error:
+            unknown = isinstance(error.__cause__, socket.gaierror)
+            raise ProxyError("cannot connect", error.__cause__ if unknown else error) from error  # type: ignore[arg-type]
+
+
+def _watched(cancel: Cancel, socks: bool) -> dict[str, Any]:
     """Connections whose sockets `cancel` knows."""
 
     class Plain(HTTPConnection):
@@ -230,16 +249,20 @@ def _watched(cancel: Cancel) -> dict[str, Any]:
             super().connect()
             cancel.watch(self.sock)
 
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            cancel.watch(self.sock)
+    class Secure(Plain, HTTPSConnection):
+        pass
+
+    class PlainBySocks(_Socks, Plain):
+        pass
+
+    class SecureBySocks(_Socks, Secure):
+        pass
 
     class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
+        ConnectionCls = PlainBySocks if socks else Plain
 
     class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
+        ConnectionCls = SecureBySocks if socks else Secure
 
         def _validate_conn(self, conn: Any) -> None:
             # Without the warning: that nothing is verified here, somebody has asked for.

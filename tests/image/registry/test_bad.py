@@ -289,7 +289,7 @@ def test_a_proxy(home: Path, lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "daemon.json").write_text('{"insecure-registries": ["registry.invalid"]}')
     with Bad(LAYERS, lambda request, count: None) as proxy:
         for name in ("HTTP_PROXY", "HTTPS_PROXY"):
-            monkeypatch.setenv(name, f"http://ada:secret@{proxy.host}")
+            monkeypatch.setenv(name, f"http://ada:s%65cret@{proxy.host}")
         assert lab.images.pull("registry.invalid/some/thing:1").tags == ["registry.invalid/some/thing:1"]
         assert proxy.asked[0].path == "registry.invalid:443", "over TLS first"
         assert any(one.path == "http://registry.invalid/v2/some/thing/manifests/1" for one in proxy.asked)
