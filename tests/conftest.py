@@ -9,12 +9,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
 
-from tests.peers import Docker, Podman, Runc, missing
+from tests.peers import Docker, Peer, Podman, Runc, missing
+
+P = TypeVar("P", bound=Peer)
 
 # No test is about time: on a busy machine an example may take as long as it likes.
 settings.register_profile("nbcontainer", deadline=None)
@@ -107,31 +109,28 @@ def ipython(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     InteractiveShell.clear_instance()
 
 
+def started(peer: type[P], *programs: str) -> Iterator[P]:
+    """A peer that needs these programs, until the tests are through with it."""
+    why = missing(*programs)
+    if why:
+        pytest.skip(why)
+    with peer() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def dockerd() -> Iterator[Docker]:
     """A Docker daemon with the image busybox: `dockerd.docker("run", "--rm", "busybox", "true")`."""
-    why = missing("docker", "dockerd", "busybox")
-    if why:
-        pytest.skip(why)
-    with Docker() as docker:
-        yield docker
+    yield from started(Docker, "docker", "dockerd", "busybox")
 
 
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Podman]:
     """Podman with the image busybox: `podman.podman("run", "--rm", "busybox", "true")`."""
-    why = missing("podman", "busybox")
-    if why:
-        pytest.skip(why)
-    with Podman() as podman:
-        yield podman
+    yield from started(Podman, "podman", "busybox")
 
 
 @pytest.fixture(scope="session")
 def runc() -> Iterator[Runc]:
     """runc and a busybox root: `runc.run("run", "--bundle", …, "name")`."""
-    why = missing("runc", "busybox")
-    if why:
-        pytest.skip(why)
-    with Runc() as runc:
-        yield runc
+    yield from started(Runc, "runc", "busybox")

@@ -53,8 +53,8 @@ def main(request: dict[str, Any], *, fds: list[int]) -> NoReturn:
 def attend(expected: dict[str, Any], *, fds: list[int]) -> NoReturn:
     """Wait for a request and its descriptors on `fds[0]`; start `request["process"]` in the container, and say which
     process it is: `{"pid": …}` with a pidfd. It is left to init, unless it ends within `request["patience"]`
-    milliseconds: then its `status` is said too. An error by which it could not fork (EAGAIN) comes with the standard
-    input, output and error that it had been given.
+    milliseconds: then its `status` is said too. The error of having no room to fork (EAGAIN) comes with the standard
+    input, output and error that it had been given; no other error comes with descriptors.
 
     `expected` is what the process will be like; its bounding set is that of `expected`.
     """
@@ -66,15 +66,16 @@ def attend(expected: dict[str, Any], *, fds: list[int]) -> NoReturn:
         message, given = receive(sync)
         request = json.loads(message)
         program = entry.enter(request, given, _JOINED | namespaces.CLONE_NEWPID)
-        pid = confine.start(request["process"], program)
+        try:
+            pid = confine.start(request["process"], program)
+        except BlockingIOError as error:
+            entry.fail(error, [0, 1, 2])
         pidfd = os.pidfd_open(pid)
         os.closerange(0, 3)  # the program's own end is the end of its output
         status = status_within(request["patience"], pid, pidfd)
         socket.send_fds(sync, [json.dumps({"pid": pid, "status": status}).encode()], [pidfd])
         # Not to end right away: whoever hears us runs on this processor, after what it does already.
         sync.recv(1)
-    except BlockingIOError as error:
-        entry.fail(error, [0, 1, 2])
     except BaseException as error:
         entry.fail(error)
     os._exit(0)

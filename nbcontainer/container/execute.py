@@ -88,7 +88,7 @@ def begin(container: Container, options: ExecOptions, stdio: Stdio, interactive:
         if attendant.may_serve(container, options):
             try:
                 waiting = container.owner.attendants.take(process_spec)
-                return _attended(waiting, request, ours, ends, cgroups, program)
+                return _attended(waiting, request, [*ours, *ends, *cgroups], ends, program)
             except BlockingIOError:
                 pass  # no process more in its pids limit, where an attendant is one for a moment
         fds = [*ours, *ends, *cgroups]
@@ -113,24 +113,23 @@ def _close(fds: list[int]) -> None:
         os.close(fds.pop())
 
 
-def _attended(
-    waiting: Waiting, request: dict[str, Any], ours: list[int], ends: list[int], cgroups: list[int], program: str
-) -> Process:
+def _attended(waiting: Waiting, request: dict[str, Any], fds: list[int], ends: list[int], program: str) -> Process:
     """Have an attendant start the program. Raises what stopped it; `BlockingIOError` where it may not fork.
 
-    It has the `ends` of the program's output alone, so that they end with it, and gives them back if it may not.
+    Of `fds` it has the `ends` of the program's output alone, so that they end with it, and gives them back if it
+    may not.
     """
     with waiting:
-        waiting.say(request, [*ours, *ends, *cgroups])
+        waiting.say(request, fds)
         _close(ends)
         message, given, _ = waiting.receive()
         if not message:
             raise waiting.ended()
         said = json.loads(message)
-        if said.get("error", {}).get("errno") == errno.EAGAIN:
-            ends += given
-            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), program)
         if "error" in said:
+            if given:
+                ends += given
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), program)
             raise _failed(said["error"], program)
         if said["status"] is None:
             return waiting.lab.orphans.adopt(said["pid"], given[0])

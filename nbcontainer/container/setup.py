@@ -34,7 +34,7 @@ KINDS = {
     "mount": namespaces.CLONE_NEWNS,
     "cgroup": namespaces.CLONE_NEWCGROUP,
 }
-#: The largest message, and the most descriptors that go with one.
+#: The largest message, and the most descriptors that go with one. For a larger buffer malloc(3) maps memory anew.
 MESSAGE = 1 << 16
 DESCRIPTORS = 128
 

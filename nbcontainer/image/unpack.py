@@ -76,11 +76,12 @@ def _alone(directory: str, name: str | None) -> Iterator[None]:
     if name is None:
         yield
         return
-    held = locks.hold(f"{directory}/{name}{UNFINISHED}")
+    path = f"{directory}/{name}{UNFINISHED}"
+    held = locks.hold(path)
     try:
         yield
     finally:
-        remove_tree(f"{directory}/{name}{UNFINISHED}")
+        remove_tree(path)
         os.close(held)
 
 
