@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from nbcontainer.cgroup.cgroups import Cgroups
 from nbcontainer.cgroup.events import OOM_KILL, THROTTLED, Event
 from nbcontainer.errors import Conflict, InvalidArgument, NotFound, Unavailable
 from tests.cgroup.places import places
+from tests.cgroup.waiting import eventually
 
 FOUND = Cgroups.detect()
 limited = pytest.mark.skipif(
@@ -35,14 +36,6 @@ GREEDY = "kept = [bytearray(b'x' * (4 << 20)) for _ in range(64)]"
 
 def groups_of(pid: int | str) -> str:
     return Path(f"/proc/{pid}/cgroup").read_text()
-
-
-def eventually(check: Callable[[], object]) -> None:
-    for _ in range(3000):
-        if check():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come to that")
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ NOTEBOOK, INIT, SET_UP = "notebook", "init", "set-up"
 def heard() -> Talk:
     """The messages of a container that is the first of its lab, so that no spare waits for it, from request to exit."""
     arrows: list[Arrow] = []
+    #: The end comes to another thread, which may hear of it first.
+    ends: list[Arrow] = []
 
     class Listening(spare.SetUp):
         """A set-up process whose messages are written down; those of the next one's are not."""
@@ -27,7 +29,7 @@ def heard() -> Talk:
             super().__init__(*args)
             self._note(INIT, NOTEBOOK, "answer", f"pid {self.process.pid}, a pidfd")
             if self._first:
-                self.process.on_exit(lambda code: self._note(INIT, NOTEBOOK, "exit", f"status {code}"))
+                self.process.on_exit(lambda code: ends.append(Arrow(INIT, NOTEBOOK, "exit", f"status {code}")))
 
         def say(self, message: dict[str, Any], fds: Sequence[int]) -> None:
             super().say(message, fds)
@@ -52,7 +54,7 @@ def heard() -> Talk:
             lab.containers.run("busybox", ["true"])
     finally:
         spare.SetUp = plain  # type: ignore[misc]
-    return Talk((NOTEBOOK, INIT, SET_UP), tuple(arrows), {})
+    return Talk((NOTEBOOK, INIT, SET_UP), (*arrows, *ends), {})
 
 
 def _words(message: dict[str, Any], descriptors: int) -> tuple[str, str]:
