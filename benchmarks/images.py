@@ -127,13 +127,17 @@ class Memory:
 
 
 def beside(what: str, ours: Side, peer: str, theirs: Side | str, goal: int) -> Row:
-    """Both in turn, COUNT times after one that does not count; what undoes them is not timed."""
+    """Both in turn, COUNT times after one that does not count; what undoes them is not timed.
+
+    Each begins with a disk that has nothing left to write: neither waits for what the other has written.
+    """
     mine: list[float] = []
     others: list[float] = []
     for _ in range(COUNT + 1):
         for side, seconds in ((ours, mine), (theirs, others)):
             if isinstance(side, str):
                 continue
+            os.sync()
             time.sleep(QUIET)
             seconds.append(seconds_of(side[0]))
             side[1]()
